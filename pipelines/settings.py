@@ -1,0 +1,188 @@
+"""Settings: `conf/base.yml`, overlaid by `conf/<environment>.yml`, as one frozen object.
+
+Precedence, lowest first: base.yml, the overlay, command-line overrides. An unknown key, a missing
+file or a wrong type is a `ConfigError` that names the file and the line.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from pipelines.errors import ConfigError
+
+CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class KafkaSettings(_Section):
+    """Where the events come from when `source.kind` is `kafka`."""
+
+    bootstrap_servers: str
+    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    partitions: int = Field(ge=1)
+    max_offsets_per_trigger: int = Field(ge=1)
+
+
+class FilesSettings(_Section):
+    """Where the events come from when `source.kind` is `files`: JSON Lines, one event a line."""
+
+    path: str
+    max_files_per_trigger: int = Field(ge=1)
+
+
+class SourceSettings(_Section):
+    kind: Literal["kafka", "files"]
+    kafka: KafkaSettings
+    files: FilesSettings
+
+
+class SparkSettings(_Section):
+    master: str
+    driver_memory: str = Field(pattern=r"^\d+[mg]$")
+    shuffle_partitions: int = Field(ge=1)
+    conf: dict[str, str]
+
+
+class DedupSettings(_Section):
+    horizon_days: int = Field(ge=1)
+
+
+class ModelSettings(_Section):
+    """The recommender: implicit ALS on purchase counts, the last `test_weeks` held out."""
+
+    rank: int = Field(ge=1)
+    iterations: int = Field(ge=1)
+    regularization: float = Field(ge=0)
+    alpha: float = Field(gt=0)
+    min_item_purchases: int = Field(ge=1)
+    min_interactions: int = Field(ge=1)
+    test_weeks: int = Field(ge=1)
+    top_k: int = Field(ge=1)
+    seed: int
+    tracking_uri: str
+
+
+class ServingSettings(_Section):
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+
+class Settings(_Section):
+    """Everything that can differ between environments."""
+
+    env: str
+    root: str = Field(min_length=1)
+    state_dir: str
+    source: SourceSettings
+    dedup: DedupSettings
+    spark: SparkSettings
+    model: ModelSettings
+    serving: ServingSettings
+
+    @property
+    def state(self) -> Path:
+        """The local folder of what is not a table: lock, ledger, broker, MLflow, online store."""
+        if self.state_dir:
+            return Path(self.state_dir).expanduser().absolute()
+        if "://" in self.root:
+            raise ConfigError(
+                f"'state_dir' is empty and the lake is at {self.root}; set it to a local folder"
+            )
+        return Path(self.root).expanduser().absolute() / "_state"
+
+
+def load_settings(
+    env: str = "local",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    conf_dir: Path = CONF_DIR,
+) -> Settings:
+    """The settings of one environment.
+
+    Args:
+        env: name of the overlay file in `conf_dir`, without `.yml`.
+        overrides: dotted keys to values, e.g. `{"root": "/data/lake"}`; the last word.
+        conf_dir: the folder that holds `base.yml`.
+
+    Raises:
+        ConfigError: a file is missing or malformed, a key unknown, a value of the wrong type.
+    """
+    base_file, overlay_file = conf_dir / "base.yml", conf_dir / f"{env}.yml"
+    base, overlay = _read_yaml(base_file), _read_yaml(overlay_file)
+    merged: dict[str, Any] = {"env": env} | _merge(base, overlay)
+    for dotted, value in (overrides or {}).items():
+        _put(merged, dotted.split("."), value)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = tuple(str(part) for part in first["loc"])
+        where = _locate(key, (overlay_file, overlay), (base_file, base))
+        raise ConfigError(
+            f"{where}: '{'.'.join(key)}': {_plain(first)}; correct the file or see conf/base.yml"
+        ) from None
+
+
+def _read_yaml(path: Path) -> CommentedMap:
+    if not path.is_file():
+        known = ", ".join(sorted(f.stem for f in path.parent.glob("*.yml") if f.stem != "base"))
+        raise ConfigError(f"{path}: no such settings file; environments here: {known or 'none'}")
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not UTF-8 text"
+        raise ConfigError(f"{path}{line}: not valid YAML: {problem}; correct that line") from None
+    if document is None:
+        return CommentedMap()
+    if not isinstance(document, CommentedMap):
+        raise ConfigError(f"{path}:1: must be a mapping of keys to values")
+    return document
+
+
+def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = _merge(below, value) if both and below is not None else value
+    return merged
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree[part] = dict(tree.get(part) or {})
+        tree = tree[part]
+    tree[path[-1]] = value
+
+
+def _locate(key: tuple[str, ...], *documents: tuple[Path, CommentedMap]) -> str:
+    """`file:line` of the deepest part of `key` that a document holds, the overlay first."""
+    for path, document in documents:
+        node: Any = document
+        line: int | None = None
+        for depth, part in enumerate(key):
+            if not (isinstance(node, CommentedMap) and part in node):
+                break
+            line = node.lc.key(part)[0] + 1
+            node = node[part]
+            if depth == len(key) - 1:
+                return f"{path}:{line}"
+    return str(documents[-1][0])
+
+
+def _plain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "missing":
+        return "missing"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
