@@ -1,0 +1,156 @@
+"""Source -> bronze -> silver by Structured Streaming, each hop exactly once."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from pipelines.bronze.events import EVENTS, events
+from pipelines.errors import BrokerError, DiskFullError, LakehouseError, SourceError
+from pipelines.io.lake import checkpoint_path, table_path
+from pipelines.io.read import read, read_stream
+from pipelines.io.silver import write_silver
+from pipelines.io.write import Transaction, create
+from pipelines.registry import TABLES
+from pipelines.settings import Settings
+from pipelines.sources.stream import source_events, source_name
+
+Progress = Callable[[str, int], None]  # stage, rows so far
+
+# Bronze bytes per silver batch: about a million events, which the driver can hold while it splits.
+SILVER_BATCH_BYTES = "48m"
+CONTINUOUS_INTERVAL = "2 seconds"
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Rows that a run of `ingest` added to bronze and read into silver."""
+
+    bronze: int
+    silver: int
+
+
+def create_tables(spark: SparkSession, settings: Settings) -> None:
+    """Create every table of the registry that does not exist yet."""
+    for table in TABLES:
+        create(spark, settings, table)
+
+
+def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Ingested:
+    """Take in all that the source holds now, then end.
+
+    Raises:
+        SourceError: the source is empty, gone, or its offsets have gone.
+        BrokerError: the broker does not answer.
+    """
+    create_tables(spark, settings)
+    arriving = source_events(spark, settings)
+    bronze = _drain(_to_bronze(arriving, settings).trigger(availableNow=True), "bronze", progress)
+    if not bronze and read(spark, settings, EVENTS.name).isEmpty():
+        raise SourceError(
+            f"{settings.source.kind} source '{source_name(settings)}' holds no events; "
+            "send some with `lakehouse produce`"
+        )
+    silver = _drain(_to_silver(spark, settings).trigger(availableNow=True), "silver", progress)
+    return Ingested(bronze, silver)
+
+
+def ingest_continuously(spark: SparkSession, settings: Settings, progress: Progress) -> None:
+    """Take in events as they arrive, until stopped or until a stream fails."""
+    create_tables(spark, settings)
+    arriving = source_events(spark, settings)
+    streams = (_to_bronze(arriving, settings), _to_silver(spark, settings))
+    queries = [w.trigger(processingTime=CONTINUOUS_INTERVAL).start() for w in streams]
+    try:
+        while True:
+            for query in queries:
+                if _ended(query, seconds=1):
+                    return
+                if query.lastProgress:
+                    progress(query.name or "", query.lastProgress.numInputRows)
+    finally:
+        for query in queries:
+            query.stop()
+
+
+def _to_bronze(arriving: DataFrame, settings: Settings) -> DataStreamWriter:
+    return (
+        events(arriving)
+        .writeStream.format("delta")
+        .queryName("bronze")
+        .option("checkpointLocation", _bronze_checkpoint(settings))
+        .option("path", table_path(settings, EVENTS.name))
+    )
+
+
+def _bronze_checkpoint(settings: Settings) -> str:
+    """One per source: the offsets of one say nothing about another."""
+    return checkpoint_path(settings, f"bronze-{settings.source.kind}-{source_name(settings)}")
+
+
+def _to_silver(spark: SparkSession, settings: Settings) -> DataStreamWriter:
+    checkpoint = checkpoint_path(settings, "silver")
+
+    def add(batch: DataFrame, batch_id: int) -> None:
+        application = f"silver-{_query_id(batch.sparkSession, checkpoint)}"
+        write_silver(batch, settings, Transaction(application, batch_id))
+
+    return (
+        read_stream(spark, settings, EVENTS.name, max_bytes=SILVER_BATCH_BYTES)
+        .writeStream.queryName("silver")
+        .option("checkpointLocation", checkpoint)
+        .foreachBatch(add)
+    )
+
+
+def _query_id(spark: SparkSession, checkpoint: str) -> str:
+    """The id that a checkpoint was born with; a new checkpoint has another."""
+    return str(spark.read.json(f"{checkpoint}/metadata").collect()[0]["id"])
+
+
+def _drain(writer: DataStreamWriter, stage: str, progress: Progress) -> int:
+    """Run a stream until it has read all there is; returns the rows it read."""
+    query = writer.start()
+    rows: dict[int, int] = {}
+    try:
+        ended = False
+        while not ended:
+            ended = _ended(query, seconds=0.5)
+            for step in query.recentProgress:
+                rows[step.batchId] = max(rows.get(step.batchId, 0), step.numInputRows)
+            progress(stage, sum(rows.values()))
+    finally:
+        query.stop()
+    return sum(rows.values())
+
+
+def _ended(query: StreamingQuery, seconds: float) -> bool:
+    try:
+        return bool(query.awaitTermination(seconds))  # type: ignore[arg-type]  # takes fractions
+    except StreamingQueryException as error:
+        raise stream_error(query.name or "stream", str(error)) from None
+
+
+def stream_error(stage: str, message: str) -> LakehouseError:
+    """A stream's failure as one line that says what to do."""
+    if "No space left on device" in message:
+        return DiskFullError(
+            f"{stage}: no space left on the disk; free some and run again, nothing was lost"
+        )
+    if re.search(
+        r"KAFKA_DATA_LOSS|OffsetOutOfRange|offset was changed from|data may have", message
+    ):
+        return SourceError(
+            f"{stage}: the topic no longer holds the offsets that were to be read next; if it was "
+            "recreated, read it under a new name (source.kafka.topic); what was read is safe"
+        )
+    if re.search(r"TimeoutException|bootstrap|Connection to node|UnknownHost", message):
+        return BrokerError(
+            f"{stage}: the Kafka broker does not answer; start it and run again, nothing was lost"
+        )
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "unknown")
+    return SourceError(f"{stage}: stopped: {first[:300]}; run again once mended, nothing was lost")

@@ -1,0 +1,51 @@
+"""Reading: tables by name, at a version, as a stream; and what a table's log says."""
+
+from typing import Any
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.errors import LakeError
+from pipelines.io.lake import table_path
+from pipelines.settings import Settings
+
+
+def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether the table has been created."""
+    return bool(DeltaTable.isDeltaTable(spark, table_path(settings, name)))
+
+
+def read(
+    spark: SparkSession, settings: Settings, name: str, *, version: int | None = None
+) -> DataFrame:
+    """A table's rows, now or at a version.
+
+    Raises:
+        LakeError: the table does not exist.
+    """
+    if not exists(spark, settings, name):
+        raise LakeError(f"table {name} does not exist yet; run `lakehouse ingest` and `refresh`")
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(table_path(settings, name))
+
+
+def read_stream(spark: SparkSession, settings: Settings, name: str, *, max_bytes: str) -> DataFrame:
+    """A table's rows in the order of its commits, bounded per batch."""
+    return (
+        spark.readStream.format("delta")
+        .option("maxBytesPerTrigger", max_bytes)
+        .load(table_path(settings, name))
+    )
+
+
+def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str, Any]:
+    """Version, operation and `userMetadata` of a table's newest commit."""
+    row = DeltaTable.forPath(spark, table_path(settings, name)).history(1).first()
+    return row.asDict(recursive=True) if row else {}
+
+
+def version_of(spark: SparkSession, settings: Settings, name: str) -> int:
+    """A table's newest version."""
+    return int(last_commit(spark, settings, name)["version"])

@@ -1,0 +1,135 @@
+"""The Spark session: one builder for a laptop, spark-submit, a cluster and Databricks."""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark import SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from pipelines.errors import DiskFullError, DownloadError, JavaError, LakehouseError
+from pipelines.settings import CONF_DIR, Settings
+from pipelines.sources.java import require_java
+
+DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"
+KAFKA = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
+S3 = "org.apache.hadoop:hadoop-aws:3.5.0"  # 700 MB, so only for a lake on S3
+
+# What the code relies on, wherever it runs.
+REQUIRED = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+}
+
+# What makes a small machine quick; a cluster's own settings win under spark-submit.
+LOCAL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Delta replays its log with 50 tasks by default; each costs 10 ms here.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -Duser.timezone=UTC",
+}
+
+
+def packages(settings: Settings) -> list[str]:
+    """Maven coordinates that the settings call for."""
+    return [DELTA, KAFKA] + ([S3] if settings.root.startswith("s3a://") else [])
+
+
+def session_conf(settings: Settings) -> dict[str, str]:
+    """All Spark settings of a session that we start ourselves."""
+    return {
+        **LOCAL,
+        **REQUIRED,
+        "spark.jars.packages": ",".join(packages(settings)),
+        "spark.jars.ivySettings": str(CONF_DIR / "ivysettings.xml"),
+        "spark.driver.memory": settings.spark.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        **settings.spark.conf,
+    }
+
+
+def spark_session(settings: Settings) -> SparkSession:
+    """The session of this process, started if there is none.
+
+    Under `spark-submit` and on Databricks the session is the caller's, and only `REQUIRED` is
+    added. What the JVM writes goes to `state/logs/spark.log`, not to the user's terminal.
+
+    Raises:
+        JavaError: no Java, or one older than 17.
+        DownloadError: the packages are not cached and cannot be downloaded.
+    """
+    if SparkContext._active_spark_context or "PYSPARK_GATEWAY_PORT" in os.environ:
+        builder = SparkSession.builder
+        for key, value in REQUIRED.items():
+            builder = builder.config(key, value)
+        return builder.getOrCreate()
+    require_java()
+    # Without this the workers run the system's Python, which lacks our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.master(settings.spark.master).appName("retail-lakehouse")
+    for key, value in session_conf(settings).items():
+        builder = builder.config(key, value)
+    log = settings.state / "logs" / "spark.log"
+    try:
+        with _stderr_to(log):
+            return builder.getOrCreate()
+    except PySparkRuntimeError:
+        raise _start_error(log) from None
+
+
+@contextlib.contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Let a child process that starts now write its standard error into `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with log.open("ab") as sink:
+            os.dup2(sink.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _start_error(log: Path) -> LakehouseError:
+    tail = log.read_bytes()[-20_000:].decode(errors="replace") if log.exists() else ""
+    if "UNRESOLVED DEPENDENCIES" in tail or "unresolved dependency" in tail:
+        return DownloadError(
+            "Spark's packages are not cached and could not be downloaded; "
+            f"connect to the network once and run again (details in {log})"
+        )
+    if "No space left" in tail:
+        return DiskFullError("no space left on the disk; free some and run again")
+    return JavaError(f"the Java process of Spark did not start; see {log}")
+
+
+def stop_session(spark: SparkSession) -> None:
+    """Stop the session and its JVM, and wait until the JVM is gone.
+
+    `SparkSession.stop` leaves the JVM alive until Python ends, with all its memory.
+    """
+    gateway = SparkContext._gateway
+    spark.stop()
+    if gateway is None:
+        return
+    process = getattr(gateway, "proc", None)
+    gateway.shutdown()
+    if process is not None:
+        process.stdin.close()
+        watchdog = threading.Timer(15, process.kill)
+        watchdog.start()
+        process.wait()
+        watchdog.cancel()
+    SparkContext._gateway = None
+    SparkContext._jvm = None

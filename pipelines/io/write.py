@@ -1,0 +1,111 @@
+"""Writing: the only module that changes a table, and the one that interprets its strategy."""
+
+from dataclasses import dataclass
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from pipelines.io.lake import table_path
+from pipelines.settings import Settings
+from pipelines.table import Overwrite, Table, Upsert
+
+PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    # 30 days by default; a replay that comes later than this would no longer be recognised.
+    "delta.setTransactionRetentionDuration": "interval 365 days",
+}
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Names a write, so that Delta applies it once however often it is repeated.
+
+    `application` must be unique per checkpoint: batch numbers start at 0 again in a new one.
+    """
+
+    application: str
+    version: int
+
+
+def create(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Create the table from its declaration if it does not exist."""
+    builder = (
+        DeltaTable.createIfNotExists(spark)
+        .location(table_path(settings, table.name))
+        .comment(table.comment)
+        .addColumns(StructType.fromDDL(_one_line(table.schema)))
+    )
+    if table.cluster_by:
+        builder = builder.clusterBy(*table.cluster_by)
+    for key, value in PROPERTIES.items():
+        builder = builder.property(key, value)
+    builder.execute()
+
+
+def _one_line(ddl: str) -> str:
+    return " ".join(ddl.split())
+
+
+def write(
+    df: DataFrame,
+    settings: Settings,
+    table: Table,
+    *,
+    transaction: Transaction | None = None,
+    metadata: str | None = None,
+) -> None:
+    """Write rows by the table's strategy: append, upsert or overwrite.
+
+    Args:
+        df: exactly the table's columns; nothing is cast, Delta refuses drift.
+        transaction: repeated writes under the same one are applied once.
+        metadata: kept with the commit, in the same atomic step.
+    """
+    if isinstance(table.write, Upsert):
+        _upsert(df, settings, table, table.write, transaction)
+        return
+    writer = df.write.format("delta")
+    if isinstance(table.write, Overwrite):
+        writer = writer.mode("overwrite")
+    else:
+        writer = writer.mode("append")
+    if transaction:
+        writer = writer.option("txnAppId", transaction.application)
+        writer = writer.option("txnVersion", transaction.version)
+    if metadata:
+        writer = writer.option("userMetadata", metadata)
+    writer.save(table_path(settings, table.name))
+
+
+def _upsert(
+    df: DataFrame,
+    settings: Settings,
+    table: Table,
+    strategy: Upsert,
+    transaction: Transaction | None,
+) -> None:
+    """MERGE one row per key; MERGE takes its transaction from the session, not from options."""
+    spark = df.sparkSession
+    same_key = " AND ".join(f"t.{key} = s.{key}" for key in strategy.keys)
+    target = DeltaTable.forPath(spark, table_path(settings, table.name))
+    merge = (
+        target.alias("t")
+        .merge(df.alias("s"), same_key)
+        .whenMatchedUpdateAll()
+        .whenNotMatchedInsertAll()
+    )
+    if transaction is None:
+        merge.execute()
+        return
+    keys = {
+        "spark.databricks.delta.write.txnAppId": transaction.application,
+        "spark.databricks.delta.write.txnVersion": str(transaction.version),
+    }
+    for key, value in keys.items():
+        spark.conf.set(key, value)
+    try:
+        merge.execute()
+    finally:
+        for key in keys:
+            spark.conf.unset(key)

@@ -1,0 +1,28 @@
+"""silver.clicks: one row per view of an item by a customer."""
+
+from pyspark.sql import DataFrame
+
+from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA
+from pipelines.table import Table, matches, not_null
+
+CLICKS = Table(
+    name="silver.clicks",
+    comment="One row per view of an item by a customer.",
+    event_type="click",
+    schema=f"""
+        {FACT_SCHEMA},
+        customer_id STRING COMMENT 'who looked; null before sign-in',
+        session_id  STRING NOT NULL COMMENT 'the visit in which it happened'
+    """,
+    cluster_by=("category", "region", "occurred_at"),
+    checks=(
+        *FACT_CHECKS,
+        not_null("session_id"),
+        matches("session_id", r"^.{1,128}$", "id_length"),
+    ),
+)
+
+
+def clicks(events: DataFrame) -> DataFrame:
+    """The click events, typed."""
+    return events.select(*FACT_COLUMNS, "customer_id", "session_id")

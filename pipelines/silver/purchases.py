@@ -1,0 +1,48 @@
+"""silver.purchases: one row per product line of a basket."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, MAX_CENTS
+from pipelines.table import Table, between, matches, not_null
+
+PURCHASES = Table(
+    name="silver.purchases",
+    comment="One row per product line of a basket.",
+    event_type="purchase",
+    schema=f"""
+        {FACT_SCHEMA},
+        customer_id  STRING COMMENT 'who bought; null for a guest',
+        basket_id    STRING NOT NULL COMMENT 'the basket in which it was bought',
+        quantity     BIGINT NOT NULL COMMENT 'units bought',
+        price_cents  BIGINT NOT NULL COMMENT 'shelf price of one unit, minor units of currency',
+        amount_cents BIGINT NOT NULL COMMENT 'paid for the line, minor units of currency',
+        currency     STRING NOT NULL COMMENT 'ISO 4217 code'
+    """,
+    cluster_by=("category", "region", "occurred_at"),
+    checks=(
+        *FACT_CHECKS,
+        not_null("basket_id"),
+        not_null("quantity"),
+        between("quantity", 1, 1_000_000),
+        not_null("price_cents"),
+        between("price_cents", 0, MAX_CENTS),
+        between("amount_cents", 0, MAX_CENTS),
+        not_null("currency"),
+        matches("currency", r"^[A-Z]{3}$", "currency_unknown"),
+    ),
+)
+
+
+def purchases(events: DataFrame) -> DataFrame:
+    """The purchase events, typed; a line without an amount costs quantity x price."""
+    amount = F.coalesce("amount_cents", F.col("quantity") * F.col("price_cents"))
+    return events.select(
+        *FACT_COLUMNS,
+        "customer_id",
+        "basket_id",
+        "quantity",
+        "price_cents",
+        amount.alias("amount_cents"),
+        "currency",
+    )

@@ -1,0 +1,61 @@
+"""One interface for every source: a stream of rows that bronze takes as they are."""
+
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from pyspark.sql import DataFrame, SparkSession
+
+from pipelines.errors import BrokerError, SourceError
+from pipelines.settings import KafkaSettings, Settings
+from pipelines.sources.files import file_events
+from pipelines.sources.kafka import kafka_events
+
+
+def source_events(spark: SparkSession, settings: Settings) -> DataFrame:
+    """The configured source as a stream of bronze columns.
+
+    Raises:
+        BrokerError: the broker does not answer.
+        SourceError: the topic or folder does not exist.
+    """
+    if settings.source.kind == "kafka":
+        require_topic(settings.source.kafka)
+        return kafka_events(spark, settings.source.kafka)
+    folder = files_folder(settings)
+    if "://" not in folder and not Path(folder).is_dir():
+        raise SourceError(f"folder {folder} does not exist; create it or set source.files.path")
+    return file_events(spark, settings.source.files, folder)
+
+
+def source_name(settings: Settings) -> str:
+    """The name under which the source's progress is kept."""
+    source = settings.source
+    return source.kafka.topic if source.kind == "kafka" else "files"
+
+
+def files_folder(settings: Settings) -> str:
+    """Where the files land; a relative path is meant from the lake's root."""
+    path = settings.source.files.path
+    if "://" in path or Path(path).is_absolute():
+        return path
+    if "://" in settings.root:
+        return f"{settings.root.rstrip('/')}/{path}"
+    return str(Path(settings.root).absolute() / path)
+
+
+def require_topic(kafka: KafkaSettings) -> None:
+    """Make sure that the topic can be read, before a stream is started on it."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
+    try:
+        topics = admin.list_topics(timeout=10).topics
+    except KafkaException:
+        raise BrokerError(
+            f"no Kafka broker answers at {kafka.bootstrap_servers}; start it or correct "
+            "source.kafka.bootstrap_servers"
+        ) from None
+    if kafka.topic not in topics:
+        raise SourceError(
+            f"topic {kafka.topic} does not exist at {kafka.bootstrap_servers}; "
+            "send events with `lakehouse produce` first"
+        )

@@ -1,0 +1,161 @@
+"""Runs the API: `serve` in the foreground, `BackgroundServer` in a thread."""
+
+import errno
+import ipaddress
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from pipelines.errors import ConfigError, StoreError
+from pipelines.settings import Settings
+from serving.api import create_app
+from serving.online import LmdbStore, OnlineStore
+
+SECONDS_TO_START = 10.0
+SECONDS_TO_DRAIN = 5
+
+
+def serve(
+    settings: Settings,
+    *,
+    port: int | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the online store at `settings.state / "online"` until SIGINT or SIGTERM.
+
+    Args:
+        settings: of them `serving.host`, `serving.port` and `state` count.
+        port: instead of `settings.serving.port`; 0 takes any free one.
+        announce: told the URL, with the real port, once requests are answered; by default it is
+            written to standard error.
+
+    Raises:
+        ConfigError: the host is not a loopback address, or the port is not free.
+        StoreError: there is no online store.
+    """
+    host = settings.serving.host
+    listener = _listen(host, settings.serving.port if port is None else port)
+    try:
+        store = LmdbStore(settings.state / "online", readonly=True)
+        try:
+            _Server(store, listener, announce or _tell).run(sockets=[listener])
+        finally:
+            store.close()
+    finally:
+        listener.close()
+
+
+class BackgroundServer:
+    """The API in a thread of this process, for the length of a `with` block.
+
+    Args:
+        store: what to serve; the caller closes it.
+        port: 0 takes any free one.
+
+    Raises:
+        ConfigError: the port is not free.
+        StoreError: it did not start within 10 s.
+    """
+
+    def __init__(self, store: OnlineStore, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._store, self._address = store, (host, port)
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._listener = _listen(*self._address)
+        started = threading.Event()
+        self._server = _Server(self._store, self._listener, lambda _: started.set())
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="api", daemon=True
+        )
+        self._thread.start()
+        if not started.wait(SECONDS_TO_START):
+            self.__exit__(None, None, None)
+            raise StoreError(
+                f"the API did not start within {SECONDS_TO_START:.0f} s; see the log and try again"
+            )
+        self.url = _url(self._listener)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(SECONDS_TO_DRAIN + SECONDS_TO_START)
+        self._listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn on a socket of ours, saying when it is ready."""
+
+    def __init__(
+        self, store: OnlineStore, listener: socket.socket, announce: Callable[[str], None]
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(store),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=SECONDS_TO_DRAIN,
+            )
+        )
+        self._announce, self._told = announce, _url(listener)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._announce(self._told)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket bound to a loopback address: uvicorn itself would log and exit on a taken port."""
+    if not _is_loopback(host):
+        raise ConfigError(
+            f"serving.host is {host!r}: the API has no authentication yet; bind to 127.0.0.1 or"
+            " put a gateway in front"
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Bound is not yet taken: without listening a second server could bind as well.
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        why = "the port is taken" if taken else str(error)
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {why}; choose another port, or 0 for any free one"
+        ) from None
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tell(url: str) -> None:
+    sys.stderr.write(f"serving {url} (documentation: {url}/docs); stop with Ctrl+C\n")
+    sys.stderr.flush()

@@ -1,0 +1,303 @@
+"""The contract of every online store, and what only the embedded one promises."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import serving.online as online
+from pipelines.errors import StoreError
+from serving.online import KindInfo, LmdbStore, OnlineStore
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SMALL_MAP = 1 << 20
+Open = Callable[..., OnlineStore]
+spawn = multiprocessing.get_context("spawn")
+
+
+def open_lmdb(path: Path, readonly: bool = False) -> OnlineStore:
+    return LmdbStore(path, readonly=readonly, map_bytes=SMALL_MAP)
+
+
+@pytest.fixture(params=[open_lmdb], ids=["lmdb"])
+def opened(request: pytest.FixtureRequest) -> Open:
+    """How a store is opened, in any process; Redis joins here."""
+    opener: Open = request.param
+    return opener
+
+
+@pytest.fixture
+def store(opened: Open, tmp_path: Path) -> Iterator[OnlineStore]:
+    store = opened(tmp_path / "online")
+    yield store
+    store.close()
+
+
+def published(store: OnlineStore, version: str, size: int, *, pad: int = 0) -> int:
+    entries = ((f"c{i}", {"v": version, "pad": "x" * pad}) for i in range(size))
+    return store.publish("recommendations", entries, version=version, published_at=AT)
+
+
+# --- the contract -------------------------------------------------------------------------
+
+
+def test_an_empty_store_knows_nothing(store: OnlineStore) -> None:
+    assert store.get("recommendations", "c1") is None
+    assert store.get_many("recommendations", ["c1"]) == {}
+    assert store.kinds() == {}
+
+
+def test_published_entries_are_read_with_their_version(store: OnlineStore) -> None:
+    assert published(store, "m1", 3) == 3
+    answer = store.get("recommendations", "c1")
+    assert answer is not None
+    assert (answer.value["v"], answer.version, answer.published_at) == ("m1", "m1", AT)
+    assert set(store.get_many("recommendations", ["c0", "c2", "nobody"])) == {"c0", "c2"}
+    assert store.get("similar", "c1") is None
+
+
+def test_a_new_version_replaces_the_whole_kind_and_no_other(store: OnlineStore) -> None:
+    store.publish("prices", [("i1", 5)], version="p1", published_at=AT)
+    published(store, "m1", 5)
+    published(store, "m2", 2)
+    assert store.get("recommendations", "c4") is None
+    assert store.kinds() == {
+        "prices": KindInfo("p1", AT, 1),
+        "recommendations": KindInfo("m2", AT, 2),
+    }
+
+
+def test_an_empty_publish_empties_the_kind(store: OnlineStore) -> None:
+    published(store, "m1", 2)
+    assert published(store, "m2", 0) == 0
+    assert store.get("recommendations", "c0") is None
+    assert store.kinds()["recommendations"].entries == 0
+
+
+def test_publishing_a_version_again_changes_nothing(store: OnlineStore) -> None:
+    assert published(store, "m1", 4) == published(store, "m1", 4) == 4
+    assert store.kinds() == {"recommendations": KindInfo("m1", AT, 4)}
+
+
+def test_of_a_repeated_key_the_last_value_stays(store: OnlineStore) -> None:
+    assert store.publish("prices", [("i", 1), ("i", 2)], version="1", published_at=AT) == 1
+    answer = store.get("prices", "i")
+    assert answer is not None and answer.value == 2
+
+
+def test_times_are_told_in_utc(store: OnlineStore) -> None:
+    at = AT.astimezone(timezone(timedelta(hours=5)))
+    store.publish("prices", [], version="1", published_at=at)
+    assert store.kinds()["prices"].published_at.utcoffset() == timedelta(0)
+    with pytest.raises(StoreError, match="timezone"):
+        store.publish("prices", [], version="1", published_at=AT.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, "\ud800", AT])
+def test_a_value_that_is_not_json_is_refused(store: OnlineStore, value: Any) -> None:
+    published(store, "m1", 2)
+    with pytest.raises(StoreError, match="'bad' is not JSON"):
+        store.publish("recommendations", [("bad", value)], version="m2", published_at=AT)
+    assert store.kinds() == {"recommendations": KindInfo("m1", AT, 2)}
+
+
+@pytest.mark.parametrize("key", ["k" * 600, "\ud800"])
+def test_an_impossible_key_is_refused_and_never_found(store: OnlineStore, key: str) -> None:
+    with pytest.raises(StoreError, match=r"not UTF-8 of at most \d+ bytes") as caught:
+        store.publish("prices", [("fine", 1), (key, 1)], version="1", published_at=AT)
+    assert "\n" not in str(caught.value)
+    assert store.get("prices", key) is None
+    assert store.get(key, "fine") is None
+
+
+def test_the_key_of_another_kind_never_shows(store: OnlineStore) -> None:
+    store.publish("a", [("bc", 1)], version="1", published_at=AT)
+    store.publish("ab", [("c", 2)], version="1", published_at=AT)
+    assert store.get("a", "c") is None and store.get("ab", "bc") is None
+
+
+def test_the_overtaken_publish_is_refused(store: OnlineStore) -> None:
+    def overtaken() -> Iterator[tuple[str, str]]:
+        yield "c0", "slow"
+        published(store, "fast", 2)
+
+    with pytest.raises(StoreError, match="another publish of recommendations"):
+        store.publish("recommendations", overtaken(), version="slow", published_at=AT)
+    assert store.kinds()["recommendations"].version == "fast"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def test_get_answers_what_a_dict_would(opened: Open) -> None:
+    with TemporaryDirectory() as folder:
+        store = opened(Path(folder) / "online")
+
+        @settings(max_examples=40, deadline=None)
+        @given(entries=st.dictionaries(st.text(max_size=60), JSON), other=st.text())
+        def check(entries: dict[str, Any], other: str) -> None:
+            count = store.publish("any", entries.items(), version="1", published_at=AT)
+            assert count == len(entries)
+            found = store.get_many("any", [*entries, other])
+            assert {key: answer.value for key, answer in found.items()} == entries
+            assert (store.get("any", other) is None) == (other not in entries)
+
+        check()
+        store.close()
+
+
+def read_until_told(opened: Open, path: Path, ready: Any, stop: Any, told: Any) -> None:
+    """In a process of its own: every read is of one whole version, and versions only grow."""
+    store = opened(path, readonly=True)
+    keys = [f"c{i}" for i in range(40)]
+    seen: list[int] = []
+    reads = 0
+    ready.set()
+    while not stop.is_set():
+        answers = store.get_many("recommendations", keys)
+        versions = {a.version for a in answers.values()} | {a.value["v"] for a in answers.values()}
+        assert len(answers) == 40 and len(versions) == 1, (len(answers), versions)
+        seen.append(int(versions.pop()))
+        reads += 1
+    assert seen == sorted(seen)
+    told.put((reads, len(set(seen)), seen[-1]))
+
+
+def test_readers_see_whole_versions_while_the_store_grows(
+    opened: Open, store: OnlineStore, tmp_path: Path
+) -> None:
+    published(store, "0", 40)
+    ready, stop, told = spawn.Event(), spawn.Event(), spawn.Queue()
+    arguments = (opened, tmp_path / "online", ready, stop, told)
+    reader = spawn.Process(target=read_until_told, args=arguments)
+    reader.start()
+    assert ready.wait(20)
+    for version in range(1, 16):  # the last one holds 9 MB, the map began with 1 MiB
+        published(store, str(version), 40 * version, pad=1000 * version)
+        time.sleep(0.02)
+    time.sleep(0.1)
+    stop.set()
+    reads, versions, last = told.get(timeout=20)
+    reader.join()
+    assert reader.exitcode == 0
+    assert reads > 15 and versions > 3 and last == 15
+
+
+def die_while_publishing(opened: Open, path: Path) -> None:
+    def entries() -> Iterator[tuple[str, str]]:
+        yield from ((f"c{i}", "lost") for i in range(25_000))  # 2 transactions are through
+        os._exit(9)
+
+    opened(path).publish("recommendations", entries(), version="lost", published_at=AT)
+
+
+def test_a_crash_while_writing_leaves_the_old_version(opened: Open, tmp_path: Path) -> None:
+    path = tmp_path / "online"
+    before = opened(path)
+    published(before, "m1", 5)
+    before.close()
+    crash = spawn.Process(target=die_while_publishing, args=(opened, path))
+    crash.start()
+    crash.join()
+    assert crash.exitcode == 9
+    store = opened(path)
+    assert store.kinds() == {"recommendations": KindInfo("m1", AT, 5)}
+    assert store.get("recommendations", "c9") is None
+    published(store, "m2", 3)
+    assert store.kinds() == {"recommendations": KindInfo("m2", AT, 3)}
+    store.close()
+
+
+# --- LMDB only ----------------------------------------------------------------------------
+
+
+def records(store: LmdbStore) -> int:
+    return int(store._env.stat()["entries"])
+
+
+@pytest.mark.parametrize("point", ["_begin", "_put", "_switch", "_delete_some"])
+def test_a_crash_at_any_step_loses_nothing_and_is_cleaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    store = LmdbStore(tmp_path / "online")
+    published(store, "m1", 50)
+    with monkeypatch.context() as patch:
+        patch.setattr(online, "BATCH_ENTRIES", 10)
+        original, calls = getattr(online, point), 0
+
+        def crash(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 2 or point in ("_begin", "_switch"):
+                raise KeyboardInterrupt
+            return original(*args, **kwargs)
+
+        patch.setattr(online, point, crash)
+        with pytest.raises(KeyboardInterrupt):
+            published(store, "m2", 30)
+    expected = ("m2", 30) if point == "_delete_some" else ("m1", 50)
+    info = store.kinds()["recommendations"]
+    assert (info.version, info.entries) == expected
+    published(store, "m3", 7)
+    assert records(store) == 7 + 4  # the entries, and one record each of f, n, g and k
+    store.close()
+
+
+def test_the_space_of_old_versions_is_used_again(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "online", map_bytes=SMALL_MAP)
+    sizes = []
+    for version in range(8):
+        published(store, str(version), 500, pad=1000)
+        sizes.append((tmp_path / "online" / "data.mdb").stat().st_size)
+    assert sizes[-1] < 1.1 * sizes[2]
+    store.close()
+
+
+def test_a_value_larger_than_the_map_is_stored(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "online", map_bytes=SMALL_MAP)
+    published(store, "big", 1, pad=5 << 20)
+    answer = store.get("recommendations", "c0")
+    assert answer is not None and len(answer.value["pad"]) == 5 << 20
+    store.close()
+
+
+def test_a_store_that_is_absent_damaged_or_newer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no online store; run `lakehouse demo`"):
+        LmdbStore(tmp_path / "absent", readonly=True)
+    assert not (tmp_path / "absent").exists()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "data.mdb").write_bytes(b"no database" * 2000)
+    with pytest.raises(StoreError, match="delete it and run `lakehouse publish`"):
+        LmdbStore(tmp_path / "damaged", readonly=True)
+    newer = LmdbStore(tmp_path / "newer")
+    newer._write(lambda txn: txn.put(b"f", b"2"))
+    newer.close()
+    newer.close()
+    with pytest.raises(StoreError, match="format 2"):
+        LmdbStore(tmp_path / "newer")
+
+
+def test_what_cannot_be_done_is_a_store_error(tmp_path: Path) -> None:
+    writable = LmdbStore(tmp_path / "online")
+    with pytest.raises(StoreError, match="already open in this process"):
+        LmdbStore(tmp_path / "online")
+    writable.close()
+    with pytest.raises(StoreError, match="cannot be read"):
+        writable.get("prices", "i1")
+    store = LmdbStore(tmp_path / "online", readonly=True)
+    with pytest.raises(StoreError, match="cannot be written"):
+        published(store, "m1", 1)
+    store.close()

@@ -1,0 +1,191 @@
+"""A YAML file as a tree whose every node knows the file and line that it came from.
+
+Bundles are merged from many files and overlays; the origin stays with each value, so that an error
+can name it and a relative path is resolved beside the file that declares it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from pipelines.errors import BundleError
+
+MAX_DEPTH = 40  # an alias that contains itself has no end
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a YAML file, and where it stands."""
+
+    value: "dict[str, Node] | list[Node] | Scalar"
+    file: Path
+    line: int
+
+    @property
+    def where(self) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def items(self) -> "dict[str, Node]":
+        """The children of a mapping; of an empty value, none."""
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise BundleError(f"{self.where}: must be a mapping of keys to values; correct it")
+        return self.value
+
+    @property
+    def elements(self) -> "list[Node]":
+        """The children of a list; of an empty value, none."""
+        if self.value is None:
+            return []
+        if not isinstance(self.value, list):
+            raise BundleError(f"{self.where}: must be a list; begin each entry with '- '")
+        return self.value
+
+    def get(self, key: str) -> "Node":
+        """The child called `key`, or an empty node in the same place."""
+        return self.items.get(key) or Node(None, self.file, self.line)
+
+    def text(self, default: str | None = None) -> str:
+        """The value as a string; a whole number or a boolean counts, as it does in a workspace."""
+        if self.value is None and default is not None:
+            return default
+        if isinstance(self.value, bool):
+            return str(self.value).lower()
+        if not isinstance(self.value, str | int):
+            raise BundleError(f"{self.where}: must be text, got {plain(self)!r}; quote it")
+        return str(self.value)
+
+    def integer(self, default: int, minimum: int = 0) -> int:
+        """The value as a whole number of at least `minimum`."""
+        if self.value is None:
+            return default
+        # A value from --var is a text.
+        digits = isinstance(self.value, str) and re.fullmatch(r"-?\d{1,18}", self.value)
+        if (digits or type(self.value) is int) and int(str(self.value)) >= minimum:
+            return int(str(self.value))
+        raise BundleError(
+            f"{self.where}: must be a whole number of at least {minimum}, got {plain(self)!r}"
+        )
+
+    def flag(self, default: bool = False) -> bool:
+        """The value as a boolean."""
+        if self.value is None:
+            return default
+        if self.text("").lower() not in ("true", "false"):
+            raise BundleError(f"{self.where}: must be true or false, got {plain(self)!r}")
+        return self.text().lower() == "true"
+
+
+def read_tree(file: Path) -> Node:
+    """The tree of a YAML file.
+
+    Raises:
+        BundleError: the file is missing, not UTF-8, not YAML, or repeats a key.
+    """
+    try:
+        # The round-trip loader builds no Python objects from tags and refuses duplicate keys.
+        document = YAML().load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{file}: {error.strerror}; name a bundle file") from None
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = " ".join((getattr(error, "problem", None) or "not UTF-8 text").split())
+        raise BundleError(f"{file}{line}: not valid YAML: {problem}; correct it") from None
+    tree = _node(document, file, 1, MAX_DEPTH)
+    tree.items  # noqa: B018  the top must be a mapping
+    return tree
+
+
+def _node(value: Any, file: Path, line: int, depth: int) -> Node:
+    if depth == 0:
+        raise BundleError(f"{file}:{line}: nested over {MAX_DEPTH} deep; does it contain itself?")
+    if isinstance(value, CommentedMap):
+        lines = {key: value.lc.data[key][0] + 1 if key in value.lc.data else line for key in value}
+        children = {str(k): _node(v, file, lines[k], depth - 1) for k, v in value.items()}
+        return Node(children, file, line)
+    if isinstance(value, CommentedSeq):
+        entries = (
+            _node(entry, file, value.lc.item(index)[0] + 1, depth - 1)
+            for index, entry in enumerate(value)
+        )
+        return Node(list(entries), file, line)
+    return Node(_scalar(value), file, line)
+
+
+def _scalar(value: Any) -> Scalar:
+    if value is None or isinstance(value, bool):
+        return value
+    # ruamel's scalars are subclasses that remember quotes and digits.
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def plain(node: Node) -> Any:
+    """The tree without its places."""
+    if isinstance(node.value, dict):
+        return {key: plain(child) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(child) for child in node.value]
+    return node.value
+
+
+def planted(value: Any, at: Node) -> Node:
+    """A plain value as a tree that stands where `at` does."""
+    if isinstance(value, Mapping):
+        return Node({k: planted(v, at) for k, v in value.items()}, at.file, at.line)
+    if isinstance(value, list):
+        return Node([planted(v, at) for v in value], at.file, at.line)
+    return Node(value, at.file, at.line)
+
+
+def merge(base: Node, overlay: Node, keys: Mapping[str, str], name: str = "") -> Node:
+    """`base` with `overlay` on top: mappings merge, lists join, the overlay's scalars win.
+
+    Args:
+        keys: for a list that is merged entry by entry, the list's name to its entries' key.
+        name: what `base` is called in its parent.
+    """
+    if isinstance(base.value, dict) and isinstance(overlay.value, dict):
+        merged = dict(base.value)
+        for key, child in overlay.value.items():
+            merged[key] = merge(merged[key], child, keys, key) if key in merged else child
+        return Node(merged, base.file, base.line)
+    if isinstance(base.value, list) and isinstance(overlay.value, list):
+        if name not in keys:
+            return Node([*base.value, *overlay.value], base.file, base.line)
+        entries = by_key(base, keys[name])
+        for key, child in by_key(overlay, keys[name]).items():
+            entries[key] = merge(entries[key], child, keys) if key in entries else child
+        return Node(list(entries.values()), base.file, base.line)
+    return overlay
+
+
+def by_key(entries: Node, key: str) -> dict[str, Node]:
+    """The entries of a list of mappings by their `key`, which must be there and unique."""
+    found: dict[str, Node] = {}
+    for entry in entries.elements:
+        value = entry.get(key)
+        if value.value is None:
+            raise BundleError(f"{entry.where}: has no {key}; give it one")
+        if value.text() in found:
+            first = found[value.text()].where
+            raise BundleError(
+                f"{value.where}: {key} '{value.value}' is already used at {first}; rename one"
+            )
+        found[value.text()] = entry
+    return found
