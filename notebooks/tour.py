@@ -79,7 +79,7 @@ display(
 
 # COMMAND ----------
 
-# DBTITLE 1,Yesterday's best sellers: the last day in the lake
+# DBTITLE 1,Best sellers of the last day in the lake
 display(query(spark, settings, """
     SELECT category, region, rank, item_id, units, revenue_cents / 100 AS revenue
     FROM gold.top_sellers

@@ -126,7 +126,9 @@ def _listen(host: str, port: int) -> socket.socket:
             " put a gateway in front"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it every keep-alive answer
+    # waits for a delayed acknowledgement: 44 ms instead of less than one.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

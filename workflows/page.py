@@ -1,6 +1,7 @@
 """A notebook that has run, as one page: no script, no file beside it, light and dark."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -44,8 +45,11 @@ svg { max-width: 100%; height: auto; }
 """
 
 
-class Svg(str):
+@dataclass(frozen=True)
+class Svg:
     """A chart, drawn."""
+
+    source: str
 
 
 def snapshot(value: Any) -> Any:
@@ -101,7 +105,7 @@ def _markdown(source: str) -> str:
 
 def _output(value: Any) -> str:
     if isinstance(value, Svg):
-        return value
+        return value.source
     if _is_frame(value):
         return _table(value)
     text = value if isinstance(value, str) else repr(value)

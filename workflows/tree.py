@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import BundleError
 
-MAX_DEPTH = 40  # an alias that contains itself has no end
+MAX_DEPTH = 40  # a job needs 12; without a limit a hostile file exhausts the stack
 
 Scalar = str | int | float | bool | None
 
@@ -99,10 +99,10 @@ def read_tree(file: Path) -> Node:
         document = YAML().load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror}; name a bundle file") from None
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = " ".join((getattr(error, "problem", None) or "not UTF-8 text").split())
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
         raise BundleError(f"{file}{line}: not valid YAML: {problem}; correct it") from None
     tree = _node(document, file, 1, MAX_DEPTH)
     tree.items  # noqa: B018  the top must be a mapping
@@ -111,7 +111,10 @@ def read_tree(file: Path) -> Node:
 
 def _node(value: Any, file: Path, line: int, depth: int) -> Node:
     if depth == 0:
-        raise BundleError(f"{file}:{line}: nested over {MAX_DEPTH} deep; does it contain itself?")
+        raise BundleError(f"{file}:{line}: nested over {MAX_DEPTH} deep; flatten it")
+    tag = getattr(getattr(value, "tag", None), "value", None)
+    if tag:
+        raise BundleError(f"{file}:{line}: the tag {tag} is not supported; remove it")
     if isinstance(value, CommentedMap):
         lines = {key: value.lc.data[key][0] + 1 if key in value.lc.data else line for key in value}
         children = {str(k): _node(v, file, lines[k], depth - 1) for k, v in value.items()}

@@ -1,6 +1,7 @@
 """bronze.events: one row per event as the source delivered it, nothing read into it."""
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from pipelines.table import ORIGIN, ORIGIN_SCHEMA, Table
 
@@ -16,5 +17,12 @@ EVENTS = Table(
 
 
 def events(source_events: DataFrame) -> DataFrame:
-    """What a source delivers, in the columns of bronze."""
-    return source_events.select(*ORIGIN, "payload", "produced_at")
+    """One batch of what a source delivers, in the columns of bronze.
+
+    A line of a file gets a number that is unique within its file, since a file is read in one
+    batch, and that stays what it is once bronze holds it.
+    """
+    numbered = F.coalesce("source_offset", F.monotonically_increasing_id())
+    return source_events.withColumn("source_offset", numbered).select(
+        *ORIGIN, "payload", "produced_at"
+    )

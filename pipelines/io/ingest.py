@@ -11,10 +11,10 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from pipelines.bronze.events import EVENTS, events
 from pipelines.errors import BrokerError, DiskFullError, LakehouseError, SourceError
-from pipelines.io.lake import checkpoint_path, table_path
+from pipelines.io.lake import checkpoint_path
 from pipelines.io.read import read, read_stream
 from pipelines.io.silver import write_silver
-from pipelines.io.write import Transaction, create
+from pipelines.io.write import Transaction, create, write
 from pipelines.registry import TABLES
 from pipelines.settings import Settings
 from pipelines.sources.stream import source_events, source_name
@@ -78,38 +78,48 @@ def ingest_continuously(spark: SparkSession, settings: Settings, progress: Progr
 
 
 def _to_bronze(arriving: DataFrame, settings: Settings) -> DataStreamWriter:
-    return (
-        events(arriving)
-        .writeStream.format("delta")
-        .queryName("bronze")
-        .option("checkpointLocation", _bronze_checkpoint(settings))
-        .option("path", table_path(settings, EVENTS.name))
-    )
+    # One checkpoint per source: the offsets of one say nothing about another.
+    stream = f"bronze-{settings.source.kind}-{source_name(settings)}"
 
+    def add(batch: DataFrame, transaction: Transaction) -> None:
+        write(events(batch), settings, EVENTS, transaction=transaction)
 
-def _bronze_checkpoint(settings: Settings) -> str:
-    """One per source: the offsets of one say nothing about another."""
-    return checkpoint_path(settings, f"bronze-{settings.source.kind}-{source_name(settings)}")
+    return _exactly_once(arriving, "bronze", checkpoint_path(settings, stream), add)
 
 
 def _to_silver(spark: SparkSession, settings: Settings) -> DataStreamWriter:
-    checkpoint = checkpoint_path(settings, "silver")
+    arriving = read_stream(spark, settings, EVENTS.name, max_bytes=SILVER_BATCH_BYTES)
 
-    def add(batch: DataFrame, batch_id: int) -> None:
-        application = f"silver-{_query_id(batch.sparkSession, checkpoint)}"
-        write_silver(batch, settings, Transaction(application, batch_id))
+    def add(batch: DataFrame, transaction: Transaction) -> None:
+        write_silver(batch, settings, transaction)
+
+    return _exactly_once(arriving, "silver", checkpoint_path(settings, "silver"), add)
+
+
+def _exactly_once(
+    arriving: DataFrame,
+    stage: str,
+    checkpoint: str,
+    add: Callable[[DataFrame, Transaction], None],
+) -> DataStreamWriter:
+    """A stream whose every batch is one transaction, named after the checkpoint's own id.
+
+    Batch numbers start again at 0 in a new checkpoint; its new id keeps Delta from taking them
+    for repetitions.
+    """
+    checkpoint_id: list[str] = []
+
+    def add_once(batch: DataFrame, batch_id: int) -> None:
+        if not checkpoint_id:
+            metadata = batch.sparkSession.read.json(f"{checkpoint}/metadata").collect()
+            checkpoint_id.append(metadata[0]["id"])
+        add(batch, Transaction(f"{stage}-{checkpoint_id[0]}", batch_id))
 
     return (
-        read_stream(spark, settings, EVENTS.name, max_bytes=SILVER_BATCH_BYTES)
-        .writeStream.queryName("silver")
+        arriving.writeStream.queryName(stage)
         .option("checkpointLocation", checkpoint)
-        .foreachBatch(add)
+        .foreachBatch(add_once)
     )
-
-
-def _query_id(spark: SparkSession, checkpoint: str) -> str:
-    """The id that a checkpoint was born with; a new checkpoint has another."""
-    return str(spark.read.json(f"{checkpoint}/metadata").collect()[0]["id"])
 
 
 def _drain(writer: DataStreamWriter, stage: str, progress: Progress) -> int:

@@ -1,6 +1,7 @@
 """The Spark session: one builder for a laptop, spark-submit, a cluster and Databricks."""
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -38,6 +39,11 @@ LOCAL = {
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -Duser.timezone=UTC",
 }
+
+
+# PySpark logs every analysis error as JSON with the JVM's stack; the error itself is enough.
+for _name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
 
 def packages(settings: Settings) -> list[str]:
@@ -81,25 +87,28 @@ def spark_session(settings: Settings) -> SparkSession:
         builder = builder.config(key, value)
     log = settings.state / "logs" / "spark.log"
     try:
-        with _stderr_to(log):
+        with _output_to(log):
             return builder.getOrCreate()
     except PySparkRuntimeError:
         raise _start_error(log) from None
 
 
 @contextlib.contextmanager
-def _stderr_to(log: Path) -> Iterator[None]:
-    """Let a child process that starts now write its standard error into `log`."""
+def _output_to(log: Path) -> Iterator[None]:
+    """Let a child process that starts now write its output into `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    saved = os.dup(2)
+    streams = (sys.stdout, sys.stderr)
+    saved = [os.dup(number) for number in (1, 2)]
     try:
         with log.open("ab") as sink:
-            os.dup2(sink.fileno(), 2)
+            for number, stream in enumerate(streams, start=1):
+                stream.flush()
+                os.dup2(sink.fileno(), number)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        for number, original in enumerate(saved, start=1):
+            os.dup2(original, number)
+            os.close(original)
 
 
 def _start_error(log: Path) -> LakehouseError:

@@ -90,7 +90,7 @@ def _summary(events: DataFrame) -> tuple[dict[str, dict[str, int]], list[_Part]]
         events.groupBy("table_name")
         .agg(
             F.count_if("is_valid").alias("valid"),
-            F.count_if("NOT is_valid").alias("refused"),
+            F.count_if(~F.col("is_valid")).alias("refused"),
             F.min(F.when(F.col("is_valid"), F.col("occurred_at"))).alias("first"),
             F.max(F.when(F.col("is_valid"), F.col("occurred_at"))).alias("last"),
         )

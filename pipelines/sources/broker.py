@@ -28,9 +28,11 @@ from pipelines.sources.java import kafka_jars, require_java
 
 _START_TIMEOUT_S = 90
 _STOP_TIMEOUT_S = 20
+_REPLY_TIMEOUT_S = 10
 _PORT_ATTEMPTS = 3
 _DISK_LOW_BYTES = 1 << 20
 
+# Session timeout: a restart after `kill -9` waits for the end of the old session, 12 s by default.
 _SERVER_PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
@@ -51,6 +53,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 """
 _LOG4J = """appender.file.type=RollingFile
 appender.file.name=file
@@ -261,7 +265,7 @@ def ensure_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
     """
     client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     try:
-        if topic in client.list_topics(timeout=10).topics:
+        if topic in client.list_topics(timeout=_REPLY_TIMEOUT_S).topics:
             return
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=-1)
         client.create_topics([wanted], operation_timeout=10)[topic].result(15)

@@ -4,7 +4,7 @@ Real: items, purchases, and the price changes that follow from them. Simulated f
 purchases, seeded and marked `"simulated":true`: clicks and stock movements. The data has no time
 zone and no geography: times are taken as UTC, regions are derived from who shops where.
 
-The full year, seed 17, measured on one core: see `docs` of `events`.
+The full year on one core: 3.77 million events of 286 bytes in 10 s, peak memory 0.9 GiB.
 """
 
 import hashlib
@@ -14,8 +14,6 @@ import numpy as np
 
 from pipelines.errors import SourceError
 from pipelines.sources.completejourney_data import (
-    Bools,
-    Ints,
     Journey,
     Lines,
     data_dir,
@@ -28,6 +26,7 @@ from pipelines.sources.completejourney_derived import (
     sample,
     stock_changes,
 )
+from pipelines.sources.completejourney_groups import Bools, Ints
 from pipelines.sources.completejourney_json import (
     CLICK,
     ITEM,
@@ -35,6 +34,7 @@ from pipelines.sources.completejourney_json import (
     PURCHASE,
     STOCK,
     Pieces,
+    Texts,
     category_name,
     click_texts,
     item_text,
@@ -100,7 +100,7 @@ def _id_head(kind: int, fold: tuple[object, ...] | None) -> str:
     return f"{kind:08x}-{free[:4]}-8{free[4:7]}-8{free[7:10]}-"
 
 
-def _items(journey: Journey, offered: Bools, keys: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
+def _items(journey: Journey, offered: Bools, keys: Texts) -> Iterator[tuple[bytes, bytes]]:
     head = _id_head(ITEM, None)
     for code in np.flatnonzero(offered).tolist():
         row = journey.products[code]
@@ -130,7 +130,7 @@ def _tracks(
     )
 
 
-def _in_time_order(tracks: tuple[_Track, ...], keys: np.ndarray) -> Iterator[tuple[bytes, bytes]]:
+def _in_time_order(tracks: tuple[_Track, ...], keys: Texts) -> Iterator[tuple[bytes, bytes]]:
     track = np.repeat(np.arange(len(tracks), dtype=np.int8), [len(at) for at, _, _ in tracks])
     row = np.concatenate([np.arange(len(at), dtype=np.int32) for at, _, _ in tracks])
     order = np.argsort(np.concatenate([at for at, _, _ in tracks]), kind="stable")

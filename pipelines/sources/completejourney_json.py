@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.sources.completejourney_data import REGION_COUNT, Ints, Journey, Lines
+from pipelines.sources.completejourney_data import Journey, Lines
 from pipelines.sources.completejourney_derived import DAY, Clicks, PriceChanges, StockChanges
+from pipelines.sources.completejourney_groups import REGION_COUNT, Ints
 
 ITEM, PURCHASE, PRICE, CLICK, STOCK = 1, 2, 3, 4, 5
 ITEMS_AT = "2017-01-01T00:00:00Z"

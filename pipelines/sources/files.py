@@ -9,8 +9,7 @@ from pipelines.settings import FilesSettings
 def file_events(spark: SparkSession, files: FilesSettings, folder: str) -> DataFrame:
     """The files of a folder, each once, as a stream of bronze columns.
 
-    A line has no offset of its own. Its number from `monotonically_increasing_id` is unique within
-    its file, since a file is read in one batch, and is fixed once bronze holds it.
+    A line has no offset of its own, so `source_offset` is null; bronze numbers the lines.
     """
     lines = (
         spark.readStream.format("text")
@@ -21,7 +20,7 @@ def file_events(spark: SparkSession, files: FilesSettings, folder: str) -> DataF
     return lines.select(
         F.col("_metadata.file_path").alias("source"),
         F.lit(0).alias("source_partition"),
-        F.monotonically_increasing_id().alias("source_offset"),
+        F.lit(None).cast("bigint").alias("source_offset"),
         F.col("value").cast("binary").alias("payload"),
         F.col("_metadata.file_modification_time").alias("produced_at"),
     )

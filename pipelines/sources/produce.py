@@ -243,9 +243,12 @@ def _record_beyond_ledger(folder: Path, servers: str, topic: str, ends: dict[str
     consumer = _consumer(servers)
     consumer.assign(missing)
     unread = {m.partition for m in missing}
+    silent_since = time.monotonic()
     while unread:
-        messages = consumer.consume(10_000, _REPLY_TIMEOUT_S)
-        if not messages:
+        messages = consumer.consume(10_000, 0.2)
+        if messages:
+            silent_since = time.monotonic()
+        elif time.monotonic() > silent_since + _REPLY_TIMEOUT_S:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         for message in messages:
             partition, end = message.partition(), ends[str(message.partition())]
@@ -308,14 +311,19 @@ def _consumer(servers: str) -> Consumer:
 def _end_offsets(servers: str, topic: str) -> dict[str, int]:
     """By partition, the offset that its next message will get."""
     consumer = _consumer(servers)
+    deadline = time.monotonic() + _REPLY_TIMEOUT_S
     try:
-        partitions = consumer.list_topics(topic, timeout=_REPLY_TIMEOUT_S).topics[topic].partitions
-        return {
-            str(p): consumer.get_watermark_offsets(
-                TopicPartition(topic, p), timeout=_REPLY_TIMEOUT_S
-            )[1]
-            for p in sorted(partitions)
-        }
+        while True:
+            try:
+                listed = consumer.list_topics(topic, timeout=_REPLY_TIMEOUT_S).topics[topic]
+                pairs = [(p, TopicPartition(topic, p)) for p in sorted(listed.partitions)]
+                return {
+                    str(p): consumer.get_watermark_offsets(at, timeout=_REPLY_TIMEOUT_S)[1]
+                    for p, at in pairs
+                }
+            except KafkaException:  # a topic just created has no leader for some milliseconds
+                if time.monotonic() > deadline:
+                    raise
     finally:
         consumer.close()
 

@@ -1,0 +1,117 @@
+"""Whether the lake holds what it must hold, and if not, what differs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.bronze.events import EVENTS
+from pipelines.errors import LakehouseError
+from pipelines.io.fingerprint import fingerprint
+from pipelines.io.read import exists, read
+from pipelines.registry import QUARANTINES, SILVER_EVENTS, VIEWS
+from pipelines.settings import Settings
+from pipelines.silver.dropped_events import DROPPED_EVENTS
+from pipelines.sources.produce import read_ledger
+from pipelines.table import ORIGIN, Append
+from pipelines.views.refresh import recompute, shown
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what it compared, whether it holds, and the difference if it does not."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def check_lake(
+    spark: SparkSession,
+    settings: Settings,
+    progress: Callable[[Finding], None] = lambda _: None,
+) -> list[Finding]:
+    """Compare what was produced, bronze, silver and gold with each other."""
+    findings = []
+    for check in (_bronze_is_produced, _silver_is_bronze, _ids_are_unique):
+        findings.append(check(spark, settings))
+        progress(findings[-1])
+    for view in VIEWS:
+        findings.append(_view_is_recomputed(spark, settings, view.name))
+        progress(findings[-1])
+    return findings
+
+
+def _bronze_is_produced(spark: SparkSession, settings: Settings) -> Finding:
+    """Every acknowledged event is in bronze once, and nothing else of that topic is."""
+    name = "bronze = produced"
+    parts = read_ledger(settings.state / "ledger")
+    if settings.source.kind != "kafka" or not parts:
+        return Finding(name, True, "no ledger: nothing was produced from here")
+    produced = spark.read.parquet(*map(str, parts)).select("partition", "offset", "digest")
+    digest = F.substring(F.unhex(F.sha2("payload", 256)), 1, 8)
+    topic = settings.source.kafka.topic
+    bronze = read(spark, settings, EVENTS.name).where(F.col("source") == topic)
+    stored = bronze.select(
+        F.col("source_partition").alias("partition"),
+        F.col("source_offset").alias("offset"),
+        digest.alias("digest"),
+    )
+    return _same(name, produced, stored, "produced", "bronze")
+
+
+def _silver_is_bronze(spark: SparkSession, settings: Settings) -> Finding:
+    """Each bronze row stands in exactly one table of silver, or in quarantine, or is dropped."""
+    tables = (*SILVER_EVENTS, *QUARANTINES, DROPPED_EVENTS)
+    origins = (read(spark, settings, table.name).select(*ORIGIN) for table in tables)
+    accounted = reduce(DataFrame.unionByName, origins)
+    bronze = read(spark, settings, EVENTS.name).select(*ORIGIN)
+    return _same("bronze = silver + quarantine + dropped", bronze, accounted, "bronze", "silver")
+
+
+def _ids_are_unique(spark: SparkSession, settings: Settings) -> Finding:
+    facts = [table for table in SILVER_EVENTS if isinstance(table.write, Append)]
+    ids = reduce(
+        DataFrame.unionByName,
+        (read(spark, settings, table.name).select("event_id") for table in facts),
+    )
+    repeated = ids.groupBy(F.xxhash64("event_id")).count().where("count > 1").count()
+    detail = f"{repeated} event ids stand more than once" if repeated else "each id stands once"
+    return Finding("event ids are unique", not repeated, detail)
+
+
+def _view_is_recomputed(spark: SparkSession, settings: Settings, name: str) -> Finding:
+    """A view equals a recomputation from the table versions that it says it shows."""
+    view = next(view for view in VIEWS if view.name == name)
+    title = f"{name} = recomputation"
+    if not exists(spark, settings, name):
+        return Finding(title, False, "never refreshed; run `lakehouse refresh`")
+    now = shown(spark, settings, view)
+    if now is None:
+        return Finding(title, False, "its last commit names no sources; run `refresh --full`")
+    try:
+        expected = recompute(spark, settings, view, now.sources)
+        actual = read(spark, settings, name).select(*expected.columns)
+        return _same(title, expected, actual, "recomputed", "stored")
+    except LakehouseError as error:
+        return Finding(title, False, str(error))
+
+
+def _same(
+    name: str, expected: DataFrame, actual: DataFrame, expected_name: str, actual_name: str
+) -> Finding:
+    wanted, found = fingerprint(expected), fingerprint(actual)
+    if wanted == found:
+        return Finding(name, True, f"{found.rows} rows")
+    missing, extra = expected.exceptAll(actual), actual.exceptAll(expected)
+    examples = [
+        f"only in {side}: {row.asDict()}"
+        for side, rows in ((expected_name, missing), (actual_name, extra))
+        for row in rows.take(2)
+    ]
+    counts = (
+        f"{missing.count()} rows only in {expected_name}, {extra.count()} only in {actual_name}"
+    )
+    return Finding(name, False, "; ".join([counts, *examples])[:1000])

@@ -1,0 +1,213 @@
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from pipelines.errors import BrokerError, LockedError, SourceError
+from pipelines.settings import KafkaSettings
+from pipelines.sources import produce as module
+from pipelines.sources.broker import LocalBroker
+from pipelines.sources.produce import ProduceResult, produce, read_ledger
+
+Event = tuple[bytes, bytes]
+Row = tuple[int, int, bytes]
+
+CRASHING = """
+import sys
+from pathlib import Path
+from pipelines.settings import KafkaSettings
+from pipelines.sources.produce import produce
+def events():
+    for i in range(5000):
+        yield b"%d" % i, b'{"event_type":"click","n":%d}' % i
+    sys.stdin.read()
+settings = KafkaSettings(
+    bootstrap_servers="", topic=sys.argv[2], partitions=3, max_offsets_per_trigger=1
+)
+produce(events(), settings_kafka=settings, bootstrap_servers=sys.argv[1],
+        ledger_dir=Path(sys.argv[3]), name="clicks", fingerprint="f" * 64)
+"""
+
+
+@pytest.fixture(scope="module")
+def local_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    with LocalBroker(tmp_path_factory.mktemp("broker")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> KafkaSettings:
+    topic = request.node.name.split("[")[0]
+    return KafkaSettings(bootstrap_servers="", topic=topic, partitions=3, max_offsets_per_trigger=1)
+
+
+def clicks(count: int) -> Iterator[Event]:
+    for i in range(count):
+        yield b"%d" % i, b'{"event_type":"click","n":%d}' % i
+
+
+def breaking_off(after: int) -> Iterator[Event]:
+    yield from clicks(after)
+    raise KeyboardInterrupt
+
+
+def send(
+    events: Iterator[Event],
+    broker: LocalBroker,
+    kafka: KafkaSettings,
+    ledger_dir: Path,
+    *,
+    name: str = "clicks",
+    rate: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ProduceResult:
+    return produce(
+        events,
+        settings_kafka=kafka,
+        bootstrap_servers=broker.bootstrap_servers,
+        ledger_dir=ledger_dir,
+        name=name,
+        fingerprint="f" * 64,
+        rate=rate,
+        progress=progress,
+    )
+
+
+def in_topic(broker: LocalBroker, topic: str) -> list[Row]:
+    conf = {"bootstrap.servers": broker.bootstrap_servers, "group.id": "check"}
+    consumer = Consumer(conf | {"enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, p, 0) for p in range(3)])
+    rows: list[Row] = []
+    open_partitions = {0, 1, 2}
+    while open_partitions:
+        for message in consumer.consume(10_000, 0.2):
+            if message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                open_partitions.discard(message.partition())
+                continue
+            digest = hashlib.sha256(message.value()).digest()[:8]
+            rows.append((message.partition(), message.offset(), digest))
+    consumer.close()
+    return sorted(rows)
+
+
+def in_ledger(ledger_dir: Path) -> list[Row]:
+    tables = [pq.read_table(part).to_pydict() for part in read_ledger(ledger_dir)]
+    return sorted(
+        row
+        for table in tables
+        for row in zip(table["partition"], table["offset"], table["digest"], strict=True)
+    )
+
+
+def test_records_every_acknowledged_message_exactly(
+    local_broker: LocalBroker,
+    kafka: KafkaSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PART_ROWS", 4_000)
+    odd = [(b"k", b'{"event_type":"purchase"}'), (b"k", b"\xff not an event"), (b"", b"")]
+    events = iter([*clicks(20_000), *odd])
+    result = send(events, local_broker, kafka, tmp_path)
+    assert (result.events, result.already) == (20_003, False)
+    assert result.by_type == {"click": 20_000, "purchase": 1, "unreadable": 2}
+    assert len(read_ledger(tmp_path)) > 1
+    assert in_ledger(tmp_path) == in_topic(local_broker, kafka.topic)
+    assert len(in_ledger(tmp_path)) == 20_003
+
+
+def test_a_second_time_sends_nothing(
+    local_broker: LocalBroker, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    first = send(clicks(500), local_broker, kafka, tmp_path)
+    second = send(clicks(500), local_broker, kafka, tmp_path)
+    assert (second.events, second.by_type, second.already) == (500, first.by_type, True)
+    assert len(in_topic(local_broker, kafka.topic)) == 500 == len(in_ledger(tmp_path))
+
+
+def test_after_an_interruption_all_is_sent_and_recorded(
+    local_broker: LocalBroker, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        send(breaking_off(3_000), local_broker, kafka, tmp_path)
+    sent = in_topic(local_broker, kafka.topic)
+    assert in_ledger(tmp_path) == sent
+    result = send(clicks(5_000), local_broker, kafka, tmp_path)
+    assert (result.events, result.already) == (5_000, False)
+    assert len(in_ledger(tmp_path)) == len(sent) + 5_000
+    assert in_ledger(tmp_path) == in_topic(local_broker, kafka.topic)
+
+
+def test_after_a_kill_what_the_ledger_missed_is_read_back(
+    local_broker: LocalBroker, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    servers = local_broker.bootstrap_servers
+    crashing = [sys.executable, "-c", CRASHING, servers, kafka.topic, str(tmp_path)]
+    with subprocess.Popen(crashing, stdin=subprocess.PIPE) as sender:
+        deadline = time.monotonic() + 20
+        reached = 0
+        while reached < 5_000 and time.monotonic() < deadline and sender.poll() is None:
+            if (tmp_path / f"clicks-{'f' * 16}" / "started.json").exists():
+                reached = sum(module._end_offsets(servers, kafka.topic).values())
+        with pytest.raises(LockedError, match="another process is sending"):
+            send(clicks(5_000), local_broker, kafka, tmp_path)
+        sender.kill()
+    assert reached == 5_000
+    assert read_ledger(tmp_path) == []
+    send(clicks(700), local_broker, kafka, tmp_path, name="others")
+    send(clicks(5_000), local_broker, kafka, tmp_path)
+    assert len(in_ledger(tmp_path)) == 10_700
+    assert in_ledger(tmp_path) == in_topic(local_broker, kafka.topic)
+
+
+def test_a_topic_that_lost_the_events_is_named(
+    local_broker: LocalBroker, kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    send(clicks(10), local_broker, kafka, tmp_path)
+    other = kafka.model_copy(update={"topic": "another"})
+    with pytest.raises(SourceError, match=r"sent to topic .*, not to another"):
+        send(clicks(10), local_broker, other, tmp_path)
+
+
+def test_the_rate_is_kept(local_broker: LocalBroker, kafka: KafkaSettings, tmp_path: Path) -> None:
+    result = send(clicks(500), local_broker, kafka, tmp_path, rate=1_000)
+    assert 0.45 <= result.seconds < 5
+
+
+def test_a_dying_broker_ends_it_and_the_ledger_keeps_what_it_took(
+    kafka: KafkaSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_DELIVERY_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(module, "_FLUSH_TIMEOUT_S", 1)
+    with LocalBroker(tmp_path) as broker:
+
+        def killing_it() -> Iterator[Event]:
+            yield from clicks(4_000)
+            while sum(module._end_offsets(broker.bootstrap_servers, kafka.topic).values()) < 4_000:
+                pass
+            properties = str(tmp_path / "broker" / "server.properties")
+            for process in psutil.process_iter(["cmdline"]):
+                command = process.info["cmdline"] or [""]
+                if command[-1] == properties and command[0].endswith("java"):
+                    process.kill()
+                    process.wait(10)
+            yield from clicks(1_000)
+
+        with pytest.raises(BrokerError, match="what it took is in the ledger"):
+            send(killing_it(), broker, kafka, tmp_path / "ledger")
+    with LocalBroker(tmp_path) as broker:
+        sent = in_topic(broker, kafka.topic)
+        assert set(in_ledger(tmp_path / "ledger")) <= set(sent)
+        result = send(clicks(5_000), broker, kafka, tmp_path / "ledger")
+        assert result.events == 5_000
+        assert in_ledger(tmp_path / "ledger") == in_topic(broker, kafka.topic)
