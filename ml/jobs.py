@@ -78,6 +78,26 @@ def evaluate_model(spark: SparkSession, settings: Settings) -> Evaluation:
     return result
 
 
+def evaluation_of(
+    spark: SparkSession, settings: Settings, version: tracking.Version
+) -> dict[str, float]:
+    """The held-out figures of a version, measured now if its run does not have them."""
+    if "model_ndcg" in version.metrics:
+        return version.metrics
+    evaluate_model(spark, settings)
+    return tracking.by_alias(settings, tracking.CHALLENGER).metrics
+
+
+def best_customer(spark: SparkSession, settings: Settings) -> str:
+    """Who bought on most occasions; a good one to show."""
+    purchases = read(spark, settings, PURCHASES.name).where("customer_id IS NOT NULL")
+    baskets = purchases.groupBy("customer_id").agg(F.count_distinct("basket_id").alias("baskets"))
+    first = baskets.orderBy(F.col("baskets").desc(), "customer_id").first()
+    if first is None:
+        raise ModelError("no purchase names a customer; nobody can be recommended to")
+    return str(first["customer_id"])
+
+
 def promote_model(settings: Settings) -> Decision:
     """Let `champion` point at the challenger if it earned it."""
     challenger = tracking.by_alias(settings, tracking.CHALLENGER)

@@ -1,5 +1,7 @@
 """The one module that touches MLflow: runs, the registry and its aliases."""
 
+import contextlib
+import io
 import logging
 import os
 import tempfile
@@ -43,7 +45,8 @@ def register(
         data_versions: Delta versions of the tables that it saw.
     """
     mlflow = _mlflow(settings)
-    with mlflow.start_run(run_name="als") as run:
+    # MLflow announces a registration on standard error; the command says it in its own words.
+    with contextlib.redirect_stderr(io.StringIO()), mlflow.start_run(run_name="als"):
         mlflow.log_params(dict(parameters))
         mlflow.log_params({f"version of {name}": v for name, v in data_versions.items()})
         with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +54,7 @@ def register(
             mlflow.log_artifacts(folder, artifact_path="ids")
         info = mlflow.spark.log_model(
             recommender.model,
-            name="als",
+            artifact_path="als",
             registered_model_name=MODEL_NAME,
             pip_requirements=["pyspark", "mlflow"],  # inference would load the model once more
             signature=_signature(),

@@ -14,7 +14,7 @@ from pipelines.io.read import exists, read
 from pipelines.registry import QUARANTINES, SILVER_EVENTS, VIEWS
 from pipelines.settings import Settings
 from pipelines.silver.dropped_events import DROPPED_EVENTS
-from pipelines.sources.produce import read_ledger
+from pipelines.sources.ledger import read_ledger
 from pipelines.table import ORIGIN, Append
 from pipelines.views.refresh import recompute, shown
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import ConfigError
+from pipelines.yaml_file import locate, plain, read_yaml
 
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
 
@@ -125,9 +124,9 @@ def load_settings(
     except ValidationError as error:
         first = error.errors()[0]
         key = tuple(str(part) for part in first["loc"])
-        where = _locate(key, (overlay_file, overlay), (base_file, base))
+        where = locate(key, (overlay_file, overlay), (base_file, base))
         raise ConfigError(
-            f"{where}: '{'.'.join(key)}': {_plain(first)}; correct the file or see conf/base.yml"
+            f"{where}: '{'.'.join(key)}': {plain(first)}; correct the file or see conf/base.yml"
         ) from None
 
 
@@ -135,18 +134,7 @@ def _read_yaml(path: Path) -> CommentedMap:
     if not path.is_file():
         known = ", ".join(sorted(f.stem for f in path.parent.glob("*.yml") if f.stem != "base"))
         raise ConfigError(f"{path}: no such settings file; environments here: {known or 'none'}")
-    try:
-        document = YAML().load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not UTF-8 text"
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}; correct that line") from None
-    if document is None:
-        return CommentedMap()
-    if not isinstance(document, CommentedMap):
-        raise ConfigError(f"{path}:1: must be a mapping of keys to values")
-    return document
+    return read_yaml(path, ConfigError)
 
 
 def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,26 +151,3 @@ def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
         tree[part] = dict(tree.get(part) or {})
         tree = tree[part]
     tree[path[-1]] = value
-
-
-def _locate(key: tuple[str, ...], *documents: tuple[Path, CommentedMap]) -> str:
-    """`file:line` of the deepest part of `key` that a document holds, the overlay first."""
-    for path, document in documents:
-        node: Any = document
-        line: int | None = None
-        for depth, part in enumerate(key):
-            if not (isinstance(node, CommentedMap) and part in node):
-                break
-            line = node.lc.key(part)[0] + 1
-            node = node[part]
-            if depth == len(key) - 1:
-                return f"{path}:{line}"
-    return str(documents[-1][0])
-
-
-def _plain(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "missing":
-        return "missing"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"

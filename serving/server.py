@@ -14,7 +14,8 @@ import uvicorn
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
-from serving.online import LmdbStore, OnlineStore
+from serving.lmdb_store import LmdbStore
+from serving.online import OnlineStore
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5

@@ -47,6 +47,7 @@ def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Inges
         SourceError: the source is empty, gone, or its offsets have gone.
         BrokerError: the broker does not answer.
     """
+    progress("create tables", 0)
     create_tables(spark, settings)
     arriving = source_events(spark, settings)
     bronze = _drain(_to_bronze(arriving, settings).trigger(availableNow=True), "bronze", progress)

@@ -1,5 +1,8 @@
 """Reading: tables by name, at a version, as a stream; and what a table's log says."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from delta.tables import DeltaTable
@@ -49,3 +52,26 @@ def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str,
 def version_of(spark: SparkSession, settings: Settings, name: str) -> int:
     """A table's newest version."""
     return int(last_commit(spark, settings, name)["version"])
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """A table's size and newest commit."""
+
+    name: str
+    rows: int
+    version: int
+    changed_at: datetime
+
+
+def table_status(
+    spark: SparkSession, settings: Settings, names: Iterable[str]
+) -> list[TableStatus]:
+    """The status of those of the named tables that exist; rows are counted from the log."""
+    found = []
+    for name in names:
+        if exists(spark, settings, name):
+            commit = last_commit(spark, settings, name)
+            rows = read(spark, settings, name).count()
+            found.append(TableStatus(name, rows, int(commit["version"]), commit["timestamp"]))
+    return found

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from base64 import urlsafe_b64encode
 from contextlib import ExitStack, suppress
@@ -19,16 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from uuid import uuid4
 
-import psutil
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import BrokerError, DiskFullError
+from pipelines.sources import broker_process
 from pipelines.sources.java import kafka_jars, require_java
 
 _START_TIMEOUT_S = 90
-_STOP_TIMEOUT_S = 20
-_REPLY_TIMEOUT_S = 10
 _PORT_ATTEMPTS = 3
 _DISK_LOW_BYTES = 1 << 20
 
@@ -70,23 +67,6 @@ appender.file.strategy.max=1
 rootLogger.level=warn
 rootLogger.appenderRef.file.ref=file
 """
-# The broker's parent, in a session of its own so that Ctrl-C does not reach it. It stops the broker
-# when its standard input closes or its own parent changes, and so after `kill -9` of the owner
-# too: PR_SET_PDEATHSIG would fire when the starting *thread* ends, and exists on Linux only.
-_WATCHDOG = """
-import os, select, subprocess, sys
-owner, patience = int(sys.argv[1]), float(sys.argv[2])
-broker = subprocess.Popen(sys.argv[3:], stdin=subprocess.DEVNULL)
-while broker.poll() is None:
-    if select.select([0], [], [], 0.1)[0] or os.getppid() != owner:
-        broker.terminate()
-        try:
-            broker.wait(patience)
-        except subprocess.TimeoutExpired:
-            broker.kill()
-        sys.exit(0)
-sys.exit(1)
-"""
 
 
 class LocalBroker:
@@ -118,7 +98,7 @@ class LocalBroker:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock()
                 self._cleanup.callback(self._stop)
-                _stop_stale(self._properties)
+                broker_process.stop_stale(self._properties)
                 self._start(java, jars)
             except OSError as error:
                 raise self._os_error(error) from None
@@ -166,7 +146,8 @@ class LocalBroker:
             ports = _free_ports(self._port)
             self._configure(*ports)
             self._format(java, jars)
-            self._launch(java, jars)
+            (self.folder / "broker.log").unlink(missing_ok=True)
+            self._watchdog = broker_process.launch(java, jars, self._properties)
             try:
                 self._await_answer(f"127.0.0.1:{ports[0]}")
             except BrokerError as error:
@@ -199,21 +180,6 @@ class LocalBroker:
             (self.folder / "broker.out").write_text(answer.stdout + answer.stderr)
             raise self._death("the broker's folder could not be prepared")
 
-    def _launch(self, java: Path, jars: Path) -> None:
-        (self.folder / "broker.log").unlink(missing_ok=True)
-        heap = ["-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
-        log4j = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
-        kafka = ["-cp", f"{jars}/*", "kafka.Kafka", str(self._properties)]
-        watchdog = [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(os.getpid())]
-        with (self.folder / "broker.out").open("wb") as output:
-            self._watchdog = subprocess.Popen(
-                [*watchdog, str(_STOP_TIMEOUT_S), str(java), *heap, log4j, *kafka],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
     def _await_answer(self, address: str) -> None:
         client = AdminClient({"bootstrap.servers": address, "log_level": 0})
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -227,13 +193,8 @@ class LocalBroker:
 
     def _stop(self) -> None:
         watchdog, self._watchdog = self._watchdog, None
-        if watchdog is None:
-            return
-        if watchdog.stdin:
-            watchdog.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            watchdog.wait(_STOP_TIMEOUT_S + 5)
-        _stop_stale(self._properties)
+        if watchdog is not None:
+            broker_process.stop(watchdog, self._properties)
 
     def _death(self, what: str) -> BrokerError | DiskFullError:
         logs = [self.folder / "broker.out", self.folder / "broker.log"]
@@ -257,29 +218,6 @@ class LocalBroker:
         return BrokerError(f"the broker's folder {self.folder} cannot be used: {error}; correct it")
 
 
-def ensure_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
-    """Create `topic` if it is absent; one that exists is never changed.
-
-    Raises:
-        BrokerError: the broker does not answer within 10 s, or refuses.
-    """
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
-    try:
-        if topic in client.list_topics(timeout=_REPLY_TIMEOUT_S).topics:
-            return
-        wanted = NewTopic(topic, num_partitions=partitions, replication_factor=-1)
-        client.create_topics([wanted], operation_timeout=10)[topic].result(15)
-    except (KafkaException, TimeoutError) as error:
-        cause = error.args[0] if error.args else "no answer"
-        if isinstance(cause, KafkaError) and cause.code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return
-        reason = cause.str() if isinstance(cause, KafkaError) else cause
-        raise BrokerError(
-            f"topic {topic} at {bootstrap_servers} cannot be reached or created: {reason}; "
-            "start that broker or correct source.kafka.bootstrap_servers"
-        ) from None
-
-
 def _free_ports(port: int | None) -> tuple[int, int]:
     """The broker's port, `port` if given, and one for its controller, both free now."""
     with ExitStack() as stack:
@@ -297,28 +235,3 @@ def _free_ports(port: int | None) -> tuple[int, int]:
                 ) from None
             ports.append(probe.getsockname()[1])
     return ports[0], ports[1]
-
-
-def _stop_stale(properties: Path) -> None:
-    """Stop a broker on the same folder whose owner and watchdog were both killed.
-
-    It is known by its command line, which holds the absolute path of its configuration: unlike
-    a pid file, that cannot name a stranger who got the number later.
-    """
-    for process in psutil.process_iter(["cmdline"]):
-        if (process.info["cmdline"] or [])[-2:] != ["kafka.Kafka", str(properties)]:
-            continue
-        if not process.info["cmdline"][0].endswith("java"):
-            continue
-        with suppress(psutil.NoSuchProcess):
-            try:
-                process.terminate()
-                process.wait(_STOP_TIMEOUT_S)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(_STOP_TIMEOUT_S)
-            except psutil.AccessDenied:
-                raise BrokerError(
-                    f"process {process.pid} of another user runs the broker in "
-                    f"{properties.parent}; stop it, or use another folder"
-                ) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.sources.completejourney_data import WEEK, Lines
-from pipelines.sources.completejourney_groups import REGION_COUNT, Bools, Ints
+from pipelines.sources.completejourney_groups import Bools, Ints
 
 DAY = 86_400
 START = 1_483_228_800  # 2017-01-01T00:00:00Z
@@ -213,7 +213,7 @@ def sample(lines: Lines, limit: int, seed: int) -> Lines:
     for _ in range(20):
         share = (low + high) / 2
         keep = (chance[lines.household] < share) & _evenly(rank, share)[lines.product]
-        if _expected_events(lines.product[keep], lines.region[keep]) <= limit:
+        if _expected_events(lines, keep) <= limit:
             low, best = share, keep
         else:
             high = share
@@ -226,7 +226,12 @@ def _evenly(rank: Ints, share: float) -> Bools:
     return steps
 
 
-def _expected_events(product: Ints, region: Ints) -> float:
-    """Events that some purchases lead to; fitted to samples of 5,000 to 2,000,000 events."""
-    places = len(np.unique(product * (REGION_COUNT + 1) + region))
-    return 1.9 * len(product) + 2.0 * places + len(np.unique(product))
+def _expected_events(lines: Lines, keep: Bools) -> float:
+    """Events that the kept lines lead to; within 10 % for limits of 5,000 to 2,000,000."""
+    count = int(keep.sum())
+    places = len(np.unique(lines.product[keep] * 16 + lines.region[keep]))
+    baskets, items = len(np.unique(lines.basket[keep])), len(np.unique(lines.product[keep]))
+    clicked = VIEWED_BEFORE_PURCHASE + BROWSED_PER_PURCHASE
+    visits = VISITS_WITHOUT_PURCHASE * VIEWS_PER_VISIT * baskets
+    # Each place has an opening stock and a first price; 0.3 a line: measured deliveries and prices.
+    return (1 + clicked) * count + visits + 2 * places + 0.3 * (count - places) + items

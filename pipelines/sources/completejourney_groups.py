@@ -123,6 +123,6 @@ def _price_pairs(
     for starts in (np.logical_or.reduce(changed[1:]), np.logical_or.reduce(changed)):
         first = np.flatnonzero(starts)
         sizes = np.diff(first, append=len(order)).astype(np.float64)
-        pairs: Floats = np.bincount(ordered[-1][first], sizes * (sizes - 1) / 2, minlength=count)
-        totals.append(pairs)
+        pairs = np.bincount(ordered[-1][first], sizes * (sizes - 1) / 2, minlength=count)
+        totals.append(pairs.astype(np.float64))
     return totals[0], totals[1]

@@ -3,23 +3,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import BrokerError, DownloadError, JavaError
-from pipelines.sources import broker as module
-from pipelines.sources.broker import LocalBroker, ensure_topic
+from pipelines.sources.broker import LocalBroker
 from pipelines.sources.java import kafka_jars, require_java
+from pipelines.sources.topic import ensure_topic
+
+pytestmark = pytest.mark.usefixtures("quick_java")
 
 OWNER = """
 import sys
 from pathlib import Path
-from pipelines.sources import broker as module
 from pipelines.sources.broker import LocalBroker
 with LocalBroker(Path(sys.argv[1])) as broker:
     sys.stdout.write(broker.bootstrap_servers + "\\n")
@@ -29,14 +28,8 @@ with LocalBroker(Path(sys.argv[1])) as broker:
 
 
 @pytest.fixture(scope="module")
-def local_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
-    with LocalBroker(tmp_path_factory.mktemp("broker")) as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def owned_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("owned")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("broker")
 
 
 def processes_of(state_dir: Path) -> list[psutil.Process]:
@@ -64,41 +57,21 @@ def start_owner(state_dir: Path) -> subprocess.Popen[str]:
     return owner
 
 
-def topics(servers: str) -> dict[str, int]:
-    listed = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=10).topics
-    return {name: len(topic.partitions) for name, topic in listed.items()}
-
-
-def test_creates_a_topic_once_and_never_changes_it(local_broker: LocalBroker) -> None:
-    ensure_topic(local_broker.bootstrap_servers, "three", 3)
-    ensure_topic(local_broker.bootstrap_servers, "three", 5)
-    assert topics(local_broker.bootstrap_servers)["three"] == 3
-    local_broker.check_alive()
-
-
-def test_an_unreachable_broker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REPLY_TIMEOUT_S", 1)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(BrokerError, match=rf"topic t at {address}.*start that broker"):
-            ensure_topic(address, "t", 1)
-
-
-def test_topics_survive_a_restart_on_another_port(tmp_path: Path) -> None:
-    with LocalBroker(tmp_path) as broker:
+def test_topics_survive_a_restart_on_another_port(state_dir: Path) -> None:
+    with LocalBroker(state_dir) as broker:
         ensure_topic(broker.bootstrap_servers, "kept", 1)
         first = broker.bootstrap_servers
         producer = Producer({"bootstrap.servers": first})
         producer.produce("kept", b"a value")
         assert producer.flush(10) == 0
-    assert processes_of(tmp_path) == []
+    assert processes_of(state_dir) == []
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", int(first.split(":")[1])))
-        with LocalBroker(tmp_path) as broker:
+        with LocalBroker(state_dir) as broker:
             assert broker.bootstrap_servers != first
-            consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "g"})
+            conf = {"bootstrap.servers": broker.bootstrap_servers, "group.id": "g"}
+            consumer = Consumer(conf | {"enable.auto.commit": False})
             consumer.assign([TopicPartition("kept", 0, 0)])
             message = consumer.poll(10)
             assert message is not None
@@ -107,37 +80,35 @@ def test_topics_survive_a_restart_on_another_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_broker_dies_with_its_owner(owned_dir: Path, how: signal.Signals) -> None:
-    with start_owner(owned_dir) as owner:
-        running = processes_of(owned_dir)
+def test_the_broker_dies_with_its_owner(state_dir: Path, how: signal.Signals) -> None:
+    with start_owner(state_dir) as owner:
+        running = processes_of(state_dir)
         assert len(running) == 2
         owner.send_signal(how)
         owner.wait(20)
     assert psutil.wait_procs(running, timeout=20)[1] == []
 
 
-def test_a_broker_left_by_a_crash_is_replaced(owned_dir: Path) -> None:
-    with start_owner(owned_dir) as owner:
-        java = java_of(owned_dir)
+def test_a_broker_left_by_a_crash_is_replaced_and_the_death_of_the_next_noticed(
+    state_dir: Path,
+) -> None:
+    with start_owner(state_dir) as owner:
+        java = java_of(state_dir)
         java.parent().kill()
         owner.kill()
     assert java.is_running()
-    with LocalBroker(owned_dir) as broker:
+    died = pytest.raises(BrokerError, match=r"^the Kafka broker has died.*broker\.log")
+    with died, LocalBroker(state_dir) as broker:
         assert not java.is_running()
         broker.check_alive()
         with pytest.raises(BrokerError, match=f"run by process {os.getpid()}"):
-            LocalBroker(owned_dir).__enter__()
+            LocalBroker(state_dir).__enter__()
         broker.check_alive()
-
-
-def test_gone_after_an_exception_and_a_dead_broker_is_noticed(owned_dir: Path) -> None:
-    died = pytest.raises(BrokerError, match=r"^the Kafka broker has died.*broker\.log")
-    with died, LocalBroker(owned_dir) as broker:
-        watchdog = java_of(owned_dir).parent()
-        java_of(owned_dir).kill()
+        watchdog = java_of(state_dir).parent()
+        java_of(state_dir).kill()
         watchdog.wait(10)
         broker.check_alive()
-    assert processes_of(owned_dir) == []
+    assert processes_of(state_dir) == []
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

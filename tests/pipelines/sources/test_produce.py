@@ -1,4 +1,5 @@
 import hashlib
+import socket
 import subprocess
 import sys
 import time
@@ -9,12 +10,18 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import BrokerError, LockedError, SourceError
 from pipelines.settings import KafkaSettings
+from pipelines.sources import ledger, topic
 from pipelines.sources import produce as module
 from pipelines.sources.broker import LocalBroker
-from pipelines.sources.produce import ProduceResult, produce, read_ledger
+from pipelines.sources.ledger import read_ledger
+from pipelines.sources.produce import ProduceResult, produce
+from pipelines.sources.topic import end_offsets, ensure_topic
+
+pytestmark = pytest.mark.usefixtures("quick_java")
 
 Event = tuple[bytes, bytes]
 Row = tuple[int, int, bytes]
@@ -37,15 +44,17 @@ produce(events(), settings_kafka=settings, bootstrap_servers=sys.argv[1],
 
 
 @pytest.fixture(scope="module")
-def local_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+def local_broker(
+    quick_java: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalBroker]:
     with LocalBroker(tmp_path_factory.mktemp("broker")) as broker:
         yield broker
 
 
 @pytest.fixture
 def kafka(request: pytest.FixtureRequest) -> KafkaSettings:
-    topic = request.node.name.split("[")[0]
-    return KafkaSettings(bootstrap_servers="", topic=topic, partitions=3, max_offsets_per_trigger=1)
+    name = request.node.name.split("[")[0]
+    return KafkaSettings(bootstrap_servers="", topic=name, partitions=3, max_offsets_per_trigger=1)
 
 
 def clicks(count: int) -> Iterator[Event]:
@@ -56,6 +65,24 @@ def clicks(count: int) -> Iterator[Event]:
 def breaking_off(after: int) -> Iterator[Event]:
     yield from clicks(after)
     raise KeyboardInterrupt
+
+
+def killing(
+    broker: LocalBroker, kafka: KafkaSettings, killed_at: list[float] | None = None
+) -> Iterator[Event]:
+    """Events, with the broker killed when it has the first 4,000."""
+    yield from clicks(4_000)
+    while sum(end_offsets(broker.bootstrap_servers, kafka.topic).values()) < 4_000:
+        pass
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or [""]
+        properties = str(broker.folder / "server.properties")
+        if command[-1] == properties and command[0].endswith("java"):
+            process.kill()
+            process.wait(10)
+    if killed_at is not None:
+        killed_at.append(time.monotonic())
+    yield from clicks(1_000)
 
 
 def send(
@@ -82,12 +109,12 @@ def send(
 
 def in_topic(broker: LocalBroker, topic: str) -> list[Row]:
     conf = {"bootstrap.servers": broker.bootstrap_servers, "group.id": "check"}
-    consumer = Consumer(conf | {"enable.partition.eof": True})
+    consumer = Consumer(conf | {"enable.partition.eof": True, "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, p, 0) for p in range(3)])
     rows: list[Row] = []
     open_partitions = {0, 1, 2}
     while open_partitions:
-        for message in consumer.consume(10_000, 0.2):
+        for message in consumer.consume(10_000, 0.05):
             if message.error() is not None:
                 assert message.error().code() == KafkaError._PARTITION_EOF
                 open_partitions.discard(message.partition())
@@ -107,13 +134,31 @@ def in_ledger(ledger_dir: Path) -> list[Row]:
     )
 
 
+def test_creates_a_topic_once_and_never_changes_it(local_broker: LocalBroker) -> None:
+    servers = local_broker.bootstrap_servers
+    ensure_topic(servers, "three", 3)
+    ensure_topic(servers, "three", 5)
+    listed = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=10).topics
+    assert len(listed["three"].partitions) == 3
+    local_broker.check_alive()
+
+
+def test_an_unreachable_broker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic, "_REPLY_TIMEOUT_S", 1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(BrokerError, match=rf"topic t at {address}.*start that broker"):
+            ensure_topic(address, "t", 1)
+
+
 def test_records_every_acknowledged_message_exactly(
     local_broker: LocalBroker,
     kafka: KafkaSettings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_PART_ROWS", 4_000)
+    monkeypatch.setattr(ledger, "_PART_ROWS", 4_000)
     odd = [(b"k", b'{"event_type":"purchase"}'), (b"k", b"\xff not an event"), (b"", b"")]
     events = iter([*clicks(20_000), *odd])
     result = send(events, local_broker, kafka, tmp_path)
@@ -156,7 +201,7 @@ def test_after_a_kill_what_the_ledger_missed_is_read_back(
         reached = 0
         while reached < 5_000 and time.monotonic() < deadline and sender.poll() is None:
             if (tmp_path / f"clicks-{'f' * 16}" / "started.json").exists():
-                reached = sum(module._end_offsets(servers, kafka.topic).values())
+                reached = sum(end_offsets(servers, kafka.topic).values())
         with pytest.raises(LockedError, match="another process is sending"):
             send(clicks(5_000), local_broker, kafka, tmp_path)
         sender.kill()
@@ -187,27 +232,28 @@ def test_a_dying_broker_ends_it_and_the_ledger_keeps_what_it_took(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_DELIVERY_TIMEOUT_MS", 2_000)
     monkeypatch.setattr(module, "_FLUSH_TIMEOUT_S", 1)
-    with LocalBroker(tmp_path) as broker:
-
-        def killing_it() -> Iterator[Event]:
-            yield from clicks(4_000)
-            while sum(module._end_offsets(broker.bootstrap_servers, kafka.topic).values()) < 4_000:
-                pass
-            properties = str(tmp_path / "broker" / "server.properties")
-            for process in psutil.process_iter(["cmdline"]):
-                command = process.info["cmdline"] or [""]
-                if command[-1] == properties and command[0].endswith("java"):
-                    process.kill()
-                    process.wait(10)
-            yield from clicks(1_000)
-
+    ledger_dir = tmp_path / "ledger"
+    with LocalBroker(tmp_path) as broker, monkeypatch.context() as patch:
+        patch.setattr(module, "_DELIVERY_TIMEOUT_MS", 1_000)
         with pytest.raises(BrokerError, match="what it took is in the ledger"):
-            send(killing_it(), broker, kafka, tmp_path / "ledger")
+            send(killing(broker, kafka), broker, kafka, ledger_dir)
     with LocalBroker(tmp_path) as broker:
         sent = in_topic(broker, kafka.topic)
-        assert set(in_ledger(tmp_path / "ledger")) <= set(sent)
-        result = send(clicks(5_000), broker, kafka, tmp_path / "ledger")
+        assert set(in_ledger(ledger_dir)) <= set(sent)
+        result = send(clicks(5_000), broker, kafka, ledger_dir)
         assert result.events == 5_000
-        assert in_ledger(tmp_path / "ledger") == in_topic(broker, kafka.topic)
+        assert in_ledger(ledger_dir) == in_topic(broker, kafka.topic)
+
+        # long before the 60 s that its messages would be tried for
+        watched = kafka.model_copy(update={"topic": "watched"})
+        killed_at: list[float] = []
+        with pytest.raises(BrokerError, match="the Kafka broker has died"):
+            send(
+                killing(broker, watched, killed_at),
+                broker,
+                watched,
+                tmp_path / "watched",
+                progress=lambda _: broker.check_alive(),
+            )
+        assert time.monotonic() - killed_at[0] < 10

@@ -1,0 +1,26 @@
+"""What a request may ask with, and what it is told otherwise."""
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+MAX_LIMIT = 100
+
+# `:path` lets an empty id or one with a slash reach validation, which names what is wrong.
+CUSTOMER, ITEM = "{customer_id:path}", "{item_id:path}"
+ID_RULE = "1 to 128 of A-Z a-z 0-9 . _ : -"
+CustomerId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
+ItemId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
+Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
+# Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
+Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
+
+INVALID = {
+    "customer_id": ("INVALID_ID", f"customer_id must be {ID_RULE}"),
+    "item_id": ("INVALID_ID", f"item_id must be {ID_RULE}"),
+    "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
+    "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
+    "category": ("INVALID_CATEGORY", "category must be at most 128 printable characters, no |"),
+}

@@ -1,0 +1,27 @@
+import re
+import socket
+
+import httpx
+import pytest
+from shop import assert_problem
+
+
+def test_a_foreign_host_name_is_refused(client: httpx.Client) -> None:
+    url = "/v1/recommendations/c1"
+    assert_problem(client.get(url, headers={"host": "evil.example"}), 400, "INVALID_HOST")
+    assert client.get(url, headers={"host": "localhost:80"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("trace-1", True), ("x" * 129, False), ("a b", False), ("", False)]
+)
+def test_the_request_id_is_echoed_or_made(client: httpx.Client, given: str, kept: bool) -> None:
+    for url in ("/healthz", "/nope", "/v1/prices/*"):
+        answered = client.get(url, headers={"x-request-id": given}).headers["x-request-id"]
+        assert answered == given if kept else re.fullmatch("[0-9a-f]{32}", answered)
+
+
+def test_http_1_0_without_a_host_is_answered(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 OK" in raw.makefile("rb").readline()
