@@ -155,10 +155,12 @@ class Demo:
         dropped = read(spark, self.settings, DROPPED_EVENTS.name).groupBy("reason").count()
         by_reason = {row["reason"]: row["count"] for row in dropped.collect()}
         result = self.result
-        result.bronze_rows = rows["bronze.events"]
-        result.silver_rows = {t.short_name: rows[t.name] for t in SILVER_EVENTS}
-        result.quarantined = sum(rows[t.name] for t in QUARANTINES)
+        result.bronze_rows = rows.get("bronze.events", 0)
+        result.silver_rows = {t.short_name: rows.get(t.name, 0) for t in SILVER_EVENTS}
+        result.quarantined = sum(rows.get(t.name, 0) for t in QUARANTINES)
         result.duplicates = by_reason.get("duplicate", 0)
         result.superseded = by_reason.get("superseded", 0)
-        result.gold_rows = {view.name.removeprefix("gold."): rows[view.name] for view in VIEWS}
-        result.recommendations = rows["gold.recommendations"]
+        result.gold_rows = {
+            view.name.removeprefix("gold."): rows.get(view.name, 0) for view in VIEWS
+        }
+        result.recommendations = rows.get("gold.recommendations", 0)

@@ -15,7 +15,6 @@ from pipelines.io.lake import checkpoint_path
 from pipelines.io.read import read, read_stream
 from pipelines.io.silver import write_silver
 from pipelines.io.write import Transaction, create, write
-from pipelines.registry import TABLES
 from pipelines.settings import Settings
 from pipelines.sources.stream import source_events, source_name
 
@@ -34,12 +33,6 @@ class Ingested:
     silver: int
 
 
-def create_tables(spark: SparkSession, settings: Settings) -> None:
-    """Create every table of the registry that does not exist yet."""
-    for table in TABLES:
-        create(spark, settings, table)
-
-
 def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Ingested:
     """Take in all that the source holds now, then end.
 
@@ -47,9 +40,9 @@ def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Inges
         SourceError: the source is empty, gone, or its offsets have gone.
         BrokerError: the broker does not answer.
     """
-    progress("create tables", 0)
-    create_tables(spark, settings)
+    progress("bronze", 0)
     arriving = source_events(spark, settings)
+    create(spark, settings, EVENTS)
     bronze = _drain(_to_bronze(arriving, settings).trigger(availableNow=True), "bronze", progress)
     if not bronze and read(spark, settings, EVENTS.name).isEmpty():
         raise SourceError(
@@ -62,8 +55,8 @@ def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Inges
 
 def ingest_continuously(spark: SparkSession, settings: Settings, progress: Progress) -> None:
     """Take in events as they arrive, until stopped or until a stream fails."""
-    create_tables(spark, settings)
     arriving = source_events(spark, settings)
+    create(spark, settings, EVENTS)
     streams = (_to_bronze(arriving, settings), _to_silver(spark, settings))
     queries = [w.trigger(processingTime=CONTINUOUS_INTERVAL).start() for w in streams]
     try:

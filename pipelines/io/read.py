@@ -3,14 +3,24 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from pipelines.errors import LakeError
 from pipelines.io.lake import table_path
+from pipelines.registry import TABLES
 from pipelines.settings import Settings
+from pipelines.table import Table
+
+NOT_YET = -1  # the version of a table before its first commit
+
+
+def schema_of(table: Table) -> StructType:
+    """The declared columns of a table."""
+    return cast(StructType, StructType.fromDDL(" ".join(table.schema.split())))
 
 
 def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
@@ -21,13 +31,16 @@ def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
 def read(
     spark: SparkSession, settings: Settings, name: str, *, version: int | None = None
 ) -> DataFrame:
-    """A table's rows, now or at a version.
+    """A table's rows, now or at a version; a table that nothing was written to yet is empty.
 
     Raises:
-        LakeError: the table does not exist.
+        LakeError: it is a view that was never refreshed, or no table of this lake.
     """
-    if not exists(spark, settings, name):
-        raise LakeError(f"table {name} does not exist yet; run `lakehouse ingest` and `refresh`")
+    if version == NOT_YET or not exists(spark, settings, name):
+        declared = next((table for table in TABLES if table.name == name), None)
+        if declared is None:
+            raise LakeError(f"{name} does not exist yet; run `lakehouse refresh` first")
+        return spark.createDataFrame([], schema_of(declared))
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
@@ -50,7 +63,9 @@ def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str,
 
 
 def version_of(spark: SparkSession, settings: Settings, name: str) -> int:
-    """A table's newest version."""
+    """A table's newest version; `NOT_YET` if nothing was written to it."""
+    if not exists(spark, settings, name):
+        return NOT_YET
     return int(last_commit(spark, settings, name)["version"])
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
 
 from pipelines.io.lake import table_path
+from pipelines.io.read import exists, schema_of
 from pipelines.settings import Settings
 from pipelines.table import Overwrite, Table, Upsert
 
@@ -34,17 +34,13 @@ def create(spark: SparkSession, settings: Settings, table: Table) -> None:
         DeltaTable.createIfNotExists(spark)
         .location(table_path(settings, table.name))
         .comment(table.comment)
-        .addColumns(StructType.fromDDL(_one_line(table.schema)))
+        .addColumns(schema_of(table))
     )
     if table.cluster_by:
         builder = builder.clusterBy(*table.cluster_by)
     for key, value in PROPERTIES.items():
         builder = builder.property(key, value)
     builder.execute()
-
-
-def _one_line(ddl: str) -> str:
-    return " ".join(ddl.split())
 
 
 def write(
@@ -55,13 +51,15 @@ def write(
     transaction: Transaction | None = None,
     metadata: str | None = None,
 ) -> None:
-    """Write rows by the table's strategy: append, upsert or overwrite.
+    """Write rows by the table's strategy: append, upsert or overwrite; create it if need be.
 
     Args:
         df: exactly the table's columns; nothing is cast, Delta refuses drift.
         transaction: repeated writes under the same one are applied once.
         metadata: kept with the commit, in the same atomic step.
     """
+    if not exists(df.sparkSession, settings, table.name):
+        create(df.sparkSession, settings, table)
     if isinstance(table.write, Upsert):
         _upsert(df, settings, table, table.write, transaction)
         return

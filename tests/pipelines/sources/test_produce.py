@@ -72,8 +72,9 @@ def killing(
 ) -> Iterator[Event]:
     """Events, with the broker killed when it has the first 4,000."""
     yield from clicks(4_000)
+    deadline = time.monotonic() + 20
     while sum(end_offsets(broker.bootstrap_servers, kafka.topic).values()) < 4_000:
-        pass
+        assert time.monotonic() < deadline
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or [""]
         properties = str(broker.folder / "server.properties")
@@ -235,7 +236,7 @@ def test_a_dying_broker_ends_it_and_the_ledger_keeps_what_it_took(
     monkeypatch.setattr(module, "_FLUSH_TIMEOUT_S", 1)
     ledger_dir = tmp_path / "ledger"
     with LocalBroker(tmp_path) as broker, monkeypatch.context() as patch:
-        patch.setattr(module, "_DELIVERY_TIMEOUT_MS", 1_000)
+        patch.setattr(module, "_DELIVERY_TIMEOUT_MS", 2_000)
         with pytest.raises(BrokerError, match="what it took is in the ledger"):
             send(killing(broker, kafka), broker, kafka, ledger_dir)
     with LocalBroker(tmp_path) as broker:
