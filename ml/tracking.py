@@ -139,6 +139,7 @@ def _mlflow(settings: Settings) -> Any:
     """MLflow, pointed at the store of this lake."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     import mlflow.spark
 

@@ -87,9 +87,9 @@ def ingest(
     with writing(settings, create=True), kafka(settings) as broker:
         spark = spark_session(settings)
         if continuous:
-            ingest_continuously(spark, broker.settings, progress.of)
+            ingest_continuously(spark, broker.settings, broker.watched(progress.of))
             return
-        result = take_in(spark, broker.settings, progress.of)
+        result = take_in(spark, broker.settings, broker.watched(progress.of))
     progress.close()
     show(result, as_json=as_json, text=f"{result.bronze:,} events taken in")
 

@@ -107,7 +107,7 @@ class Demo:
             with self._stage("spark session"):
                 spark = spark_session(self.settings)
             with self._stage("ingest", shown=False):  # its streams show themselves
-                ingest(spark, broker.settings, self.progress.of)
+                ingest(spark, broker.settings, broker.watched(self.progress.of))
 
     def _derive(self, spark: SparkSession) -> None:
         """Silver through its checks, and into gold."""

@@ -20,6 +20,15 @@ class Kafka:
     settings: Settings
     check_alive: Callable[[], None]
 
+    def watched(self, progress: Callable[[str, int], None]) -> Callable[[str, int], None]:
+        """`progress` that also looks at the broker; Spark alone waits a minute for a dead one."""
+
+        def report(stage: str, count: int) -> None:
+            self.check_alive()
+            progress(stage, count)
+
+        return report
+
 
 def settings_for(env: str, root: str | None, overrides: dict[str, Any] | None = None) -> Settings:
     """Settings of an environment with what the command line says on top."""

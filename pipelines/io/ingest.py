@@ -20,8 +20,8 @@ from pipelines.sources.stream import source_events, source_name
 
 Progress = Callable[[str, int], None]  # stage, rows so far
 
-# Bronze bytes per silver batch: about a million events, which the driver can hold while it splits.
-SILVER_BATCH_BYTES = "48m"
+# Bronze bytes per silver batch: about 700,000 events of the demo.
+SILVER_BATCH_BYTES = "16m"
 CONTINUOUS_INTERVAL = "2 seconds"
 
 

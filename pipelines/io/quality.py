@@ -5,6 +5,7 @@ Each table's checks become a suite; its results are published as Data Docs, a st
 
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ def validate_tables(
         The result per table, and the first page of the Data Docs.
     """
     docs = settings.state / "data_docs"
+    shutil.rmtree(docs, ignore_errors=True)  # the pages of one run, not of all that ever were
     context = docs_context(docs)
     results = []
     for table in tables:
