@@ -18,7 +18,7 @@ from pipelines.errors import ModelError
 from pipelines.settings import Settings
 
 MODEL_NAME = "retail-recommender"
-EXPERIMENT = "recommendations"
+EXPERIMENT = "/Shared/retail-recommendations"  # a workspace wants a path, others take any name
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
