@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from pipelines.console import Progress, show, table
 from pipelines.errors import CheckError, LakehouseError
-from pipelines.running import end_on_sigterm, kafka, settings_for, writing
+from pipelines.running import end_on_sigterm, settings_for, writing
 
 app = typer.Typer(
     help="An open retail lakehouse: events to tables, views, recommendations and live answers.",
@@ -55,6 +55,7 @@ def produce(
     limit: Annotated[int | None, typer.Option(min=1000, help="About this many events.")] = None,
 ) -> None:
     """Send a data set or a file of your own to Kafka as events, each once."""
+    from pipelines.sources.connection import kafka
     from pipelines.sources.dataset import open_dataset, send
 
     settings = settings_for(env, root)
@@ -81,6 +82,7 @@ def ingest(
     from pipelines.io.ingest import ingest as take_in
     from pipelines.io.ingest import ingest_continuously
     from pipelines.io.session import spark_session
+    from pipelines.sources.connection import kafka
 
     settings = settings_for(env, root)
     progress = Progress()
@@ -213,9 +215,9 @@ def main() -> int:
         return int(app(standalone_mode=False) or 0)
     except LakehouseError as error:
         return _fail(str(error), error.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return _fail("stopped", 130)
-    except click.ClickException as error:
+    except TyperException as error:
         return _fail(error.format_message(), error.exit_code)
     except KeyboardInterrupt:
         return _fail("stopped", 130)

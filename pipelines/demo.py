@@ -21,10 +21,11 @@ from pipelines.io.read import read, table_status
 from pipelines.io.session import spark_session
 from pipelines.memory import PeakMemory
 from pipelines.registry import QUARANTINES, SILVER_EVENTS, VIEWS
-from pipelines.report import write_report
-from pipelines.running import kafka, writing
+from pipelines.report.write import write_report
+from pipelines.running import writing
 from pipelines.settings import Settings
 from pipelines.silver.dropped_events import DROPPED_EVENTS
+from pipelines.sources.connection import kafka
 from pipelines.sources.dataset import BUILT_IN, open_dataset, send
 from pipelines.views.refresh import refresh
 from serving.lmdb_store import LmdbStore

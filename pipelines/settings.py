@@ -124,7 +124,12 @@ def load_settings(
     except ValidationError as error:
         first = error.errors()[0]
         key = tuple(str(part) for part in first["loc"])
-        where = locate(key, (overlay_file, overlay), (base_file, base))
+        is_given = any(key[: len(given)] == given for given in _paths(overrides or {}))
+        where = (
+            "the command line"
+            if is_given
+            else locate(key, (overlay_file, overlay), (base_file, base))
+        )
         raise ConfigError(
             f"{where}: '{'.'.join(key)}': {plain(first)}; correct the file or see conf/base.yml"
         ) from None
@@ -146,8 +151,15 @@ def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def _paths(overrides: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [tuple(dotted.split(".")) for dotted in overrides]
+
+
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
-        tree[part] = dict(tree.get(part) or {})
+        below = tree.get(part)
+        if below is not None and not isinstance(below, Mapping):
+            raise ConfigError(f"'{'.'.join(path)}': '{part}' holds one value, no keys")
+        tree[part] = dict(below or {})
         tree = tree[part]
     tree[path[-1]] = value

@@ -56,13 +56,15 @@ def between_times(column: str, start: str, end: str) -> Check:
 
 
 def matches(column: str, pattern: str, reason: str) -> Check:
-    """The text matches a regular expression from its start; null passes."""
-    escaped = pattern.replace("\\", "\\\\").replace("'", "\\'")
+    """The whole text matches a regular expression; null passes."""
+    # `$` would let a newline at the end pass, in Java and in Python alike.
+    whole = rf"^(?:{pattern})(?![\s\S])"
+    escaped = whole.replace("\\", "\\\\").replace("'", "\\'")
     return Check(
         reason=reason,
         condition=f"coalesce({column} RLIKE '{escaped}', true)",
         expectation="ExpectColumnValuesToMatchRegex",
-        arguments={"column": column, "regex": pattern},
+        arguments={"column": column, "regex": whole},
     )
 
 

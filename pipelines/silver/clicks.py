@@ -18,7 +18,7 @@ CLICKS = Table(
     checks=(
         *FACT_CHECKS,
         not_null("session_id"),
-        matches("session_id", r"^.{1,128}$", "id_length"),
+        matches("session_id", r".{1,128}", "id_length"),
     ),
 )
 

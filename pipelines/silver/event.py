@@ -54,7 +54,7 @@ FACT_SCHEMA = f"""
 """
 FACT_COLUMNS = (*EVENT_COLUMNS, "region", "category")
 
-UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+UUID_PATTERN = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 EVENT_CHECKS = (
     not_null("event_id"),
@@ -62,7 +62,7 @@ EVENT_CHECKS = (
     not_null("occurred_at"),
     between_times("occurred_at", "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z"),
     not_null("item_id"),
-    matches("item_id", r"^[\x21-\x7e]{1,128}$", "item_id_malformed"),
+    matches("item_id", r"[\x21-\x7e]{1,128}", "item_id_malformed"),
 )
 FACT_CHECKS = (*EVENT_CHECKS, not_null("region"))
 
@@ -81,19 +81,24 @@ def typed_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
     """
     tables = tuple(tables)
     schema = ", ".join(f"{name} STRING" for name in (*FIELDS, "attributes", "_malformed"))
-    text = F.col("payload").cast("string")
-    raw = bronze_events.withColumn(
-        "raw", F.from_json(text, schema, {"columnNameOfCorruptRecord": "_malformed"})
-    )
+    raw = bronze_events.withColumns(
+        {
+            "raw": F.from_json(_text(), schema, {"columnNameOfCorruptRecord": "_malformed"}),
+            "names": F.json_object_keys(_text()),
+        }
+    ).withColumn("given", F.try_parse_json("raw.attributes"))
+    attributes, is_lost = _attributes(tables)
     typed = raw.select(
         *ORIGIN,
         "payload",
         "produced_at",
         F.xxhash64("payload").alias("payload_hash"),
-        *(F.expr(f"try_cast(raw.{name} AS {kind})").alias(name) for name, kind in FIELDS.items()),
-        _attributes(tables).alias("attributes"),
+        *(_typed(name).alias(name) for name in FIELDS),
+        attributes.alias("attributes"),
         _unroutable(tables).alias("unroutable"),
-        F.array_compact(F.array(*map(_unreadable, [*FIELDS, "attributes"]))).alias("unreadable"),
+        F.array_compact(F.array(*map(_unreadable, FIELDS), F.when(is_lost, "attributes"))).alias(
+            "unreadable"
+        ),
     )
     return typed.select(
         "*",
@@ -102,58 +107,81 @@ def typed_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
     ).drop("unroutable", "unreadable")
 
 
+def _text() -> Column:
+    return F.col("payload").cast("string")
+
+
 def _unroutable(tables: Iterable[Table]) -> Column:
     """Why no table can take the event; null if one may."""
     known = [table.event_type for table in tables]
-    text = F.col("payload").cast("string")
     return (
         F.when(F.coalesce(F.length("payload"), F.lit(0)) == 0, "empty")
-        .when(~F.is_valid_utf8(text), "not_utf8")
-        .when(~F.ltrim(text).startswith("{"), "not_a_json_object")
-        .when(F.col("raw._malformed").isNotNull(), "malformed_json")
+        .when(~F.is_valid_utf8(_text()), "not_utf8")
+        .when(~F.ltrim(_text(), F.lit(" \t\r\n")).startswith("{"), "not_a_json_object")
+        .when(F.col("raw._malformed").isNotNull() | _goes_on(), "malformed_json")
+        .when(F.col("names").isNull(), "malformed_json")
+        .when(F.size("names") > F.size(F.array_distinct("names")), "duplicate_keys")
         .when(F.col("raw.event_type").isNull(), "event_type_missing")
         .when(~F.col("raw.event_type").isin(known), "event_type_unknown")
     )
 
 
+def _goes_on() -> Column:
+    """Whether something follows the object, which Spark's parser would pass over.
+
+    Only text where a brace is followed by what cannot follow an object is parsed once more.
+    """
+    alone = F.from_json(F.concat(F.lit("["), _text(), F.lit("]")), "ARRAY<STRING>")
+    is_one = F.coalesce(F.size(alone) == 1, F.lit(False))
+    return F.when(_text().rlike(r"\}\s*[^\s,}\]]"), ~is_one).otherwise(F.lit(False))
+
+
+def _typed(name: str) -> Column:
+    """A field as its type; null if it cannot be."""
+    kind = FIELDS[name]
+    if kind == "TIMESTAMP":  # Spark would complete a time of day with today's date
+        has_date = F.col(f"raw.{name}").rlike(r"^\d{4}-\d")
+        return F.when(has_date, F.expr(f"try_cast(raw.{name} AS {kind})"))
+    return F.expr(f"try_cast(raw.{name} AS {kind})")
+
+
 def _unreadable(name: str) -> Column:
     """The name of a field that has a value of the wrong type."""
-    value = F.col(f"raw.{name}")
-    kind = FIELDS.get(name)
-    typed = F.try_parse_json(value) if kind is None else F.expr(f"try_cast(raw.{name} AS {kind})")
-    return F.when(value.isNotNull() & typed.isNull(), F.lit(name))
+    return F.when(F.col(f"raw.{name}").isNotNull() & _typed(name).isNull(), F.lit(name))
 
 
 def _known_fields(table: Table) -> set[str]:
     return {"event_type", "attributes"} | (FIELDS.keys() & set(table.columns))
 
 
-def _attributes(tables: Iterable[Table]) -> Column:
-    """The open attributes, and beside them every field that the event's table does not name.
+def _attributes(tables: Iterable[Table]) -> tuple[Column, Column]:
+    """The open attributes with every field beside them that the event's table does not name.
 
     The payload is read a second time only where such a field exists.
+
+    Returns:
+        The attributes, and whether some could not be read.
     """
-    text = F.col("payload").cast("string")
-    given = F.try_parse_json(F.col("raw.attributes"))
-    known = {t: F.array(*map(F.lit, sorted(_known_fields(t)))) for t in tables}
-    names = F.json_object_keys(text)
-    by_type = F.col("raw.event_type")
-
-    def with_unknown(fields: Column) -> Column:
-        everything = F.from_json(text, "MAP<STRING, VARIANT>")
-        unknown = F.map_filter(everything, lambda name, _: ~F.array_contains(fields, name))
-        beside = F.coalesce(given.cast("MAP<STRING, VARIANT>"), F.expr("map()"))
-        merged = F.map_concat(
-            F.map_filter(beside, lambda name, _: ~F.map_contains_key(unknown, name)), unknown
-        )
-        return F.when(F.size(F.array_except(names, fields)) > 0, F.to_variant_object(merged))
-
-    result = F.lit(None).cast("variant")
-    for table, fields in known.items():
-        result = F.when(by_type.eqNullSafe(table.event_type), with_unknown(fields)).otherwise(
-            result
-        )
-    return F.coalesce(result, given)
+    known = F.lit(None).cast("ARRAY<STRING>")
+    for table in tables:
+        fields = F.array(*map(F.lit, sorted(_known_fields(table))))
+        known = F.when(F.col("raw.event_type") == table.event_type, fields).otherwise(known)
+    has_more = F.size(F.array_except("names", known)) > 0
+    everything = F.try_variant_get(F.try_parse_json(_text()), "$", "MAP<STRING, VARIANT>")
+    more = F.map_filter(everything, lambda name, _: ~F.array_contains(known, name))
+    given = F.col("given")
+    beside = F.coalesce(
+        F.try_variant_get(given, "$", "MAP<STRING, VARIANT>"),
+        F.when(given.isNotNull(), F.create_map(F.lit("attributes"), given)),  # a list, a number
+        F.expr("CAST(map() AS MAP<STRING, VARIANT>)"),
+    )
+    merged = F.map_concat(
+        F.map_filter(beside, lambda name, _: ~F.map_contains_key(more, name)), more
+    )
+    is_lost = (F.col("raw.attributes").isNotNull() & given.isNull()) | (
+        F.coalesce(has_more, F.lit(False)) & everything.isNull()
+    )
+    return F.when(has_more, F.to_variant_object(merged)).otherwise(given), is_lost
 
 
 def _reasons(table: Table) -> Column:

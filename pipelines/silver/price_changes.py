@@ -20,7 +20,7 @@ PRICE_CHANGES = Table(
         not_null("price_cents"),
         between("price_cents", 1, MAX_CENTS),
         not_null("currency"),
-        matches("currency", r"^[A-Z]{3}$", "currency_unknown"),
+        matches("currency", r"[A-Z]{3}", "currency_unknown"),
     ),
 )
 

@@ -1,10 +1,15 @@
 """silver.purchases: one row per product line of a basket."""
 
+from dataclasses import replace
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, MAX_CENTS
 from pipelines.table import Table, between, matches, not_null
+
+# What `purchases` makes of the amount, so that no sum over it can overflow.
+AMOUNT = "coalesce(amount_cents, try_multiply(quantity, price_cents))"
 
 PURCHASES = Table(
     name="silver.purchases",
@@ -27,22 +32,24 @@ PURCHASES = Table(
         between("quantity", 1, 1_000_000),
         not_null("price_cents"),
         between("price_cents", 0, MAX_CENTS),
-        between("amount_cents", 0, MAX_CENTS),
+        replace(
+            between("amount_cents", 0, MAX_CENTS),
+            condition=f"coalesce({AMOUNT} BETWEEN 0 AND {MAX_CENTS}, true)",
+        ),
         not_null("currency"),
-        matches("currency", r"^[A-Z]{3}$", "currency_unknown"),
+        matches("currency", r"[A-Z]{3}", "currency_unknown"),
     ),
 )
 
 
 def purchases(events: DataFrame) -> DataFrame:
     """The purchase events, typed; a line without an amount costs quantity x price."""
-    amount = F.coalesce("amount_cents", F.col("quantity") * F.col("price_cents"))
     return events.select(
         *FACT_COLUMNS,
         "customer_id",
         "basket_id",
         "quantity",
         "price_cents",
-        amount.alias("amount_cents"),
+        F.expr(AMOUNT).alias("amount_cents"),
         "currency",
     )

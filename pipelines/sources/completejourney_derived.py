@@ -15,9 +15,9 @@ DAY = 86_400
 START = 1_483_228_800  # 2017-01-01T00:00:00Z
 END = START + 366 * DAY  # the last receipts are of the night to 2018-01-01
 
-VIEWED_BEFORE_PURCHASE = 0.60
-BROWSED_PER_PURCHASE = 0.17
-VISITS_WITHOUT_PURCHASE = 0.25
+VIEWED_BEFORE_PURCHASE = 0.90
+BROWSED_PER_PURCHASE = 0.30
+VISITS_WITHOUT_PURCHASE = 0.30
 VIEWS_PER_VISIT = 4.4
 CLICKS_SENT_TWICE = 0.002
 DELIVERED_SHORT = 0.05
@@ -90,7 +90,7 @@ def clicks(lines: Lines, category: Ints, fuel: Bools, seed: int) -> Clicks:
     """Simulated clicks around the real purchases (fuel excepted).
 
     Most bought items are looked at in the half hour before; other items of the same category,
-    drawn by their share of the category's purchases, are looked at on the way; and a quarter as
+    drawn by their share of the category's purchases, are looked at on the way; and 30 % as
     many visits as baskets buy nothing, days before a basket of the same household and in the
     categories of that basket. Popularity is that of the whole year.
 

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from pipelines.errors import MappingError
-from pipelines.running import Kafka
 from pipelines.sources import completejourney, mapping
+from pipelines.sources.connection import Kafka
 from pipelines.sources.produce import ProduceResult, produce
 
 BUILT_IN = "complete-journey"

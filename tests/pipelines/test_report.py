@@ -9,14 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines import report_charts as charts
-from pipelines import report_queries as queries
-from pipelines import report_sections as sections
-from pipelines import report_takeaways as takeaways
 from pipelines.errors import LakeError
-from pipelines.report import report
-from pipelines.report_page import Cells, Fact, Figure, Section, page
-from pipelines.report_text import amount, count, major, price, readable, unique_labels
+from pipelines.report import charts, queries, sections, takeaways
+from pipelines.report.page import Cells, Fact, Figure, Section, page
+from pipelines.report.text import amount, count, major, price, readable, unique_labels
+from pipelines.report.write import report
 
 EVIL = "<script>alert(1)</script>"
 LIBRARY = "window.vegaEmbed = () => {};"

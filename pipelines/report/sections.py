@@ -6,12 +6,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from pipelines import report_charts as charts
-from pipelines import report_queries as queries
-from pipelines import report_takeaways as takeaways
 from pipelines.errors import LakehouseError
-from pipelines.report_page import Cells, Figure, Section
-from pipelines.report_text import major, number, readable, unique_labels
+from pipelines.report import charts, queries, takeaways
+from pipelines.report.page import Cells, Figure, Section
+from pipelines.report.text import major, number, readable, unique_labels
 
 Ask = Callable[[str], pd.DataFrame]
 

@@ -8,15 +8,14 @@ import pandas as pd
 import vl_convert
 from pyspark.sql import SparkSession
 
-from pipelines import report_queries as queries
-from pipelines import report_sections as sections
 from pipelines.errors import LakehouseError
 from pipelines.io.query import query
 from pipelines.io.read import exists
 from pipelines.registry import QUARANTINES
-from pipelines.report_page import Fact, Section, page
-from pipelines.report_sections import Ask, Sales
-from pipelines.report_text import amount, day
+from pipelines.report import queries, sections
+from pipelines.report.page import Fact, Section, page
+from pipelines.report.sections import Ask, Sales
+from pipelines.report.text import amount, day
 from pipelines.settings import Settings
 
 # In the order of the page.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from pipelines.report_assets import SCRIPT, STYLE
+from pipelines.report.assets import SCRIPT, STYLE
 
 # Nothing may be loaded, whatever a chart asks for; Vega compiles its expressions, hence the eval.
 _POLICY = (

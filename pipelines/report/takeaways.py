@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipelines.report_text import count, day, number, price, readable
+from pipelines.report.text import count, day, number, price, readable
 
 
 def busiest_hours(hourly: pd.DataFrame) -> str:
