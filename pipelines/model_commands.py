@@ -1,11 +1,11 @@
-"""The commands of the model, the API and the workflows, added to `cli.app`."""
+"""The commands of the model, the API and the workflows."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli import Env, Json, Root, app
+from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
 from pipelines.errors import LakehouseError
 from pipelines.running import settings_for, writing

@@ -70,9 +70,7 @@ def matches(column: str, pattern: str, reason: str) -> Check:
 
 @dataclass(frozen=True)
 class Append:
-    """Every row is a fact of its own; a repeated `unique` value is dropped."""
-
-    unique: str = "event_id"
+    """Every row is a fact of its own."""
 
 
 @dataclass(frozen=True)

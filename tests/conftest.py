@@ -14,8 +14,8 @@ from pyspark.sql.types import StructType
 from pipelines.io.ingest import ingest
 from pipelines.io.lake import open_lake
 from pipelines.io.session import spark_session
-from pipelines.running import Kafka, kafka
 from pipelines.settings import Settings, load_settings
+from pipelines.sources.connection import Kafka, kafka
 from pipelines.sources.dataset import Dataset, send
 from pipelines.sources.produce import ProduceResult
 from pipelines.table import Table

@@ -21,7 +21,9 @@ class Fingerprint:
 
 def fingerprint(df: DataFrame) -> Fingerprint:
     """Digest of all rows and columns; columns are taken in the frame's order."""
-    digest = F.xxhash64(*(F.struct(column) for column in df.columns))
+    # A null leaves the hash as it is, so without the flags (1, null) would equal (null, 1).
+    flags = (F.col(column).isNull() for column in df.columns)
+    digest = F.xxhash64(*df.columns, *flags)
     # 2**31 - 1 keeps the sum of 10**9 rows within a BIGINT.
     row = df.select(digest.alias("h")).agg(
         F.count("*").alias("rows"),

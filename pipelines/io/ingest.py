@@ -156,5 +156,8 @@ def stream_error(stage: str, message: str) -> LakehouseError:
         return BrokerError(
             f"{stage}: the Kafka broker does not answer; start it and run again, nothing was lost"
         )
-    first = next((line.strip() for line in message.splitlines() if line.strip()), "unknown")
-    return SourceError(f"{stage}: stopped: {first[:300]}; run again once mended, nothing was lost")
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    # What fails in our own code comes wrapped: its last line of Python says why.
+    causes = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
+    cause = causes[0] if causes and "Python Proxy" in message else next(iter(lines), "unknown")
+    return SourceError(f"{stage}: stopped: {cause[:300]}; run again once mended, nothing was lost")

@@ -61,9 +61,9 @@ def validate(rows: DataFrame, name: str, checks: Iterable[Check], context: Any) 
     failures = {}
     for outcome in run.results:
         reason = outcome.expectation_config.meta["reason"]
-        if outcome.exception_info.get("raised_exception"):
+        if "unexpected_count" not in outcome.result:
             raise CheckError(f"{name}: check {reason} could not be evaluated; correct the check")
-        failures[reason] = int(outcome.result["unexpected_count"])
+        failures[reason] = int(outcome.result["unexpected_count"] or 0)  # null if no rows
     if len(failures) != len(checks):
         raise CheckError(f"{name}: {len(checks)} checks gave {len(failures)} results")
     return Validated(name, failures)

@@ -30,6 +30,7 @@ from pipelines.silver.event import typed_events
 from pipelines.table import ORIGIN, Table, Upsert, quarantine_of
 
 VALID, REFUSED, DUPLICATE = "valid", "refused", "duplicate"
+SEEN = "seen"  # the very row of bronze stands in silver: the batch is being repeated
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def write_silver(batch: DataFrame, settings: Settings, transaction: Transaction)
         if (table.name, REFUSED) in parts:
             quarantine = quarantine_of(table)
             refused = _of(events, table, REFUSED).select(*quarantine.columns)
-            write(refused.coalesce(1), settings, quarantine, transaction=transaction)
+            new = _unaccounted(refused, settings, quarantine).coalesce(1)
+            write(new, settings, quarantine, transaction=transaction)
     for table in SILVER_EVENTS:
         if (table.name, VALID) in parts:
             rows = (
@@ -89,6 +91,7 @@ def _with_verdict(events: DataFrame, judged: DataFrame) -> DataFrame:
         {
             "outcome": F.when(reused, REFUSED)
             .when(F.col("verdict") == "duplicate", DUPLICATE)
+            .when(F.col("verdict") == "seen", SEEN)
             .otherwise(F.col("outcome")),
             "reasons": F.when(reused, F.array(F.lit("event_id_reused"))).otherwise(
                 F.col("reasons")
@@ -120,11 +123,7 @@ def _rows(events: DataFrame, table: Table) -> DataFrame:
 def _judge(settings: Settings, events: DataFrame, parts: _Parts) -> DataFrame | None:
     """Verdicts on the valid events that were sent before; None if there are none."""
     spark = events.sparkSession
-    known = [
-        _known(spark, settings, table, parts[table.name, VALID])
-        for table in SILVER_EVENTS
-        if (table.name, VALID) in parts
-    ]
+    known = _known(spark, settings, parts)
     if not known:
         return None
     valid = events.where(F.col("outcome") == VALID).select(*IDENTITY)
@@ -136,13 +135,23 @@ def _judge(settings: Settings, events: DataFrame, parts: _Parts) -> DataFrame | 
     return judged.localCheckpoint()
 
 
-def _known(spark: SparkSession, settings: Settings, table: Table, part: _Part) -> DataFrame:
-    """Identities of a table's rows among which a resend of this batch may be found."""
-    rows = read(spark, settings, table.name)
-    if not isinstance(table.write, Upsert) and part.first and part.last:
+def _known(spark: SparkSession, settings: Settings, parts: _Parts) -> list[DataFrame]:
+    """Identities of the standing rows among which a resend of this batch may be found.
+
+    An id is unique across the tables of facts, so all of these are looked at.
+    """
+    facts = [t for t in SILVER_EVENTS if not isinstance(t.write, Upsert)]
+    batch = [parts[t.name, VALID] for t in facts if (t.name, VALID) in parts]
+    first = min((part.first for part in batch if part.first), default=None)
+    last = max((part.last for part in batch if part.last), default=None)
+    known = {t: read(spark, settings, t.name) for t in SILVER_EVENTS if (t.name, VALID) in parts}
+    if first and last:
         horizon = timedelta(days=settings.dedup.horizon_days)
-        rows = rows.where(F.col("occurred_at").between(part.first - horizon, part.last + horizon))
-    return rows.withColumn("table_name", F.lit(table.name)).select(*IDENTITY)
+        near = F.col("occurred_at").between(first - horizon, last + horizon)
+        known |= {t: read(spark, settings, t.name).where(near) for t in facts}
+    return [
+        rows.withColumn("table_name", F.lit(t.name)).select(*IDENTITY) for t, rows in known.items()
+    ]
 
 
 def _ranked(settings: Settings, events: DataFrame, table: Table, by: Upsert) -> DataFrame:
@@ -178,5 +187,15 @@ def _write_dropped(
             resends.select("event_id", "table_name", F.col("outcome").alias("reason"), *ORIGIN)
         )
     if dropped:
-        rows = reduce(DataFrame.unionByName, dropped).coalesce(1)
-        write(rows, settings, DROPPED_EVENTS, transaction=transaction)
+        rows = _unaccounted(reduce(DataFrame.unionByName, dropped), settings, DROPPED_EVENTS)
+        write(rows.coalesce(1), settings, DROPPED_EVENTS, transaction=transaction)
+
+
+def _unaccounted(rows: DataFrame, settings: Settings, table: Table) -> DataFrame:
+    """Those rows that the table does not hold yet.
+
+    It does hold them when silver reads bronze again under a new checkpoint, and so under
+    transactions that Delta does not know.
+    """
+    held = read(rows.sparkSession, settings, table.name).select(*ORIGIN)
+    return rows.join(held, list(ORIGIN), "left_anti").select(*table.columns)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
+from pipelines.errors import LakeError
 from pipelines.io.lake import table_path
 from pipelines.io.read import exists, schema_of
 from pipelines.settings import Settings
@@ -54,10 +55,14 @@ def write(
     """Write rows by the table's strategy: append, upsert or overwrite; create it if need be.
 
     Args:
-        df: exactly the table's columns; nothing is cast, Delta refuses drift.
+        df: exactly the table's columns; nothing is cast.
         transaction: repeated writes under the same one are applied once.
         metadata: kept with the commit, in the same atomic step.
+
+    Raises:
+        LakeError: the rows have other columns or types than the table declares.
     """
+    _refuse_drift(df, table)
     if not exists(df.sparkSession, settings, table.name):
         create(df.sparkSession, settings, table)
     if isinstance(table.write, Upsert):
@@ -74,6 +79,15 @@ def write(
     if metadata:
         writer = writer.option("userMetadata", metadata)
     writer.save(table_path(settings, table.name))
+
+
+def _refuse_drift(df: DataFrame, table: Table) -> None:
+    """MERGE would cast silently and leave out what it does not know."""
+    declared = {field.name: field.dataType.simpleString() for field in schema_of(table)}
+    given = {field.name: field.dataType.simpleString() for field in df.schema}
+    if given != declared:
+        apart = dict(sorted(given.items() ^ declared.items()))
+        raise LakeError(f"{table.name}: the rows do not fit its declaration: {apart}; correct one")
 
 
 def _upsert(

@@ -34,16 +34,20 @@ def verdicts(events: DataFrame, known: DataFrame) -> DataFrame:
 
     Returns:
         event_id, table_name, the origin, and `verdict`: `duplicate` for an id seen before with
-        the same payload, `conflict` for one with another payload. The first by origin stands.
+        the same payload, `conflict` for one with another payload, `seen` if the event is itself
+        among `known`. The first by origin stands.
     """
     both = known.select(*IDENTITY, F.lit(0).alias("is_new")).unionByName(
         events.select(*IDENTITY, F.lit(1).alias("is_new"))
     )
     by_id = Window.partitionBy("event_id").orderBy("is_new", *ORIGIN)
+    by_row = Window.partitionBy("event_id", "table_name", *ORIGIN)
     same = F.col("payload_hash") == F.first("payload_hash").over(by_id)
+    seen = F.min("is_new").over(by_row) == 0
+    verdict = F.when(seen, "seen").when(same, "duplicate").otherwise("conflict")
     return (
         both.withColumn("place", F.row_number().over(by_id))
-        .withColumn("verdict", F.when(same, "duplicate").otherwise("conflict"))
+        .withColumn("verdict", verdict)
         .where("place > 1 AND is_new = 1")
         .select("event_id", "table_name", *ORIGIN, "verdict")
     )

@@ -15,6 +15,15 @@ class Kafka:
     settings: Settings
     check_alive: Callable[[], None]
 
+    def watched(self, progress: Callable[[str, int], None]) -> Callable[[str, int], None]:
+        """`progress` that also looks at the broker; Spark alone waits a minute for a dead one."""
+
+        def report(stage: str, count: int) -> None:
+            self.check_alive()
+            progress(stage, count)
+
+        return report
+
 
 @contextlib.contextmanager
 def kafka(settings: Settings) -> Iterator[Kafka]:
