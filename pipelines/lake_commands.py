@@ -41,6 +41,7 @@ def produce(
     limit: Annotated[int | None, typer.Option(min=1000, help="About this many events.")] = None,
 ) -> None:
     """Send a data set or a file of your own to Kafka as events, each once."""
+    from pipelines.sources.connection import kafka
     from pipelines.sources.dataset import open_dataset, send
 
     settings = settings_for(env, root)
@@ -67,6 +68,7 @@ def ingest(
     from pipelines.io.ingest import ingest as take_in
     from pipelines.io.ingest import ingest_continuously
     from pipelines.io.session import spark_session
+    from pipelines.sources.connection import kafka
 
     settings = settings_for(env, root)
     progress = Progress()
