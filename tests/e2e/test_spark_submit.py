@@ -30,11 +30,13 @@ from pipelines.sources.dataset import Dataset, send
 PROJECT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 DEFAULTS = PROJECT / "conf" / "spark-defaults.conf"
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 ENVIRONMENT = {
     **os.environ,
     "PYSPARK_PYTHON": sys.executable,
     "SPARK_LOCAL_IP": "127.0.0.1",
     "SPARK_DAEMON_MEMORY": "256m",
+    "SPARK_DAEMON_JAVA_OPTS": QUICK_JAVA,
 }
 START_S = 60
 
@@ -46,6 +48,10 @@ SMALL = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
+    "spark.sql.adaptive.enabled": "false",
+    # Runs of seconds: what the second compiler would win, it costs.
+    "spark.driver.extraJavaOptions": QUICK_JAVA,
+    "spark.executor.extraJavaOptions": QUICK_JAVA,
 }
 
 

@@ -48,6 +48,7 @@ OWN: dict[str, list[dict[str, object]]] = {
         {"quantity": -1},
         {"quantity": 1_000_001},
         {"quantity": None},
+        {"price_cents": None},
         {"price_cents": -1},
         {"price_cents": 0},
         {"price_cents": MAX_CENTS + 1},
