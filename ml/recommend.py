@@ -43,13 +43,13 @@ def popular(rows: DataFrame, top_k: int) -> DataFrame:
 
 
 def similar_items(
-    factors: NDArray[np.float32], top_k: int, block: int = 2048
+    factors: NDArray[np.float32], top_k: int, block: int = 512
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The `top_k` nearest items of each item by cosine, itself left out.
 
     Args:
         factors: item factors, one row per item.
-        block: rows scored at a time; 2048 x 50,000 float32 take 400 MB.
+        block: rows scored at a time; 512 x 50,000 float32 take 100 MB.
 
     Returns:
         Row numbers and similarities, both of shape (items, top_k), the nearest first.

@@ -11,22 +11,25 @@ from typer import TyperException
 from pipelines import lake_commands, model_commands  # noqa: F401  # add their commands to `app`
 from pipelines.app import app
 from pipelines.errors import LakehouseError
-from pipelines.running import end_on_sigterm
+from pipelines.running import end_on_signals
+
+STOPPED = 130  # what a shell expects of a program that ended on Ctrl-C
 
 
 def main() -> int:
     """Run a command; every error that a user is meant to read is one line."""
-    end_on_sigterm()
+    end_on_signals()
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
+        return _fail("stopped", code) if code == STOPPED else code  # typer catches Ctrl-C
     except LakehouseError as error:
         return _fail(str(error), error.exit_code)
     except typer.Abort:
-        return _fail("stopped", 130)
+        return _fail("stopped", STOPPED)
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("stopped", 130)
+        return _fail("stopped", STOPPED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

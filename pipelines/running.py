@@ -1,6 +1,7 @@
 """What every command needs around its work: the lake, its lock, clean endings."""
 
 import contextlib
+import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,10 +28,17 @@ def writing(settings: Settings, *, create: bool = False) -> Iterator[Path]:
         yield state
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that brokers and locks are let go."""
+def end_on_signals() -> None:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that brokers and locks are let go.
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+    Logging ends first: py4j would report the call that was interrupted, with its stack.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        logging.disable(logging.CRITICAL)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)

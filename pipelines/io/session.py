@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -37,7 +38,8 @@ LOCAL = {
     # Delta replays its log with 50 tasks by default; each costs 10 ms here.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.parquet.compression.codec": "zstd",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -Duser.timezone=UTC",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:MaxDirectMemorySize=768m "
+    "-Duser.timezone=UTC",
 }
 
 
@@ -82,15 +84,27 @@ def spark_session(settings: Settings) -> SparkSession:
     require_java()
     # Without this the workers run the system's Python, which lacks our packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # glibc gives each thread an arena of its own, which a JVM of 100 threads never gives back.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     builder = SparkSession.builder.master(settings.spark.master).appName("retail-lakehouse")
     for key, value in session_conf(settings).items():
         builder = builder.config(key, value)
     log = settings.state / "logs" / "spark.log"
     try:
-        with _output_to(log):
+        with _output_to(log), _our_sigint():
             return builder.getOrCreate()
     except PySparkRuntimeError:
         raise _start_error(log) from None
+
+
+@contextlib.contextmanager
+def _our_sigint() -> Iterator[None]:
+    """Keep a handler of our own: PySpark's calls the JVM in the middle of another call to it."""
+    ours = signal.getsignal(signal.SIGINT)
+    yield
+    if ours is not signal.default_int_handler:
+        with contextlib.suppress(ValueError):  # only the main thread has handlers
+            signal.signal(signal.SIGINT, ours)
 
 
 @contextlib.contextmanager

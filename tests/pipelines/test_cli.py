@@ -195,7 +195,7 @@ def test_query_prints_one_json_object_and_nothing_else(
     sql = "SELECT item_id, occurred_at, attributes FROM silver.price_changes ORDER BY 1, 2"
     arguments = ["query", sql, "--root", golden_lake.root, "--limit", "3", "--json"]
     monkeypatch.setattr(sys, "argv", ["lakehouse", *arguments])
-    monkeypatch.setattr(cli, "end_on_sigterm", lambda: None)
+    monkeypatch.setattr(cli, "end_on_signals", lambda: None)
     assert cli.main() == 0
     said = capfd.readouterr().out
     assert said.count("\n") == 1
