@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-_OUT = Console(highlight=False, soft_wrap=True)
+# A pipe has no width; 80 columns would break the values that a script or a log should keep whole.
+_OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 # A terminal is redrawn often; a log file gets a line now and then.
 _REDRAW_S, _LOG_S = 0.2, 10.0
 

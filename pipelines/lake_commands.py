@@ -51,7 +51,7 @@ def produce(
         progress.stage(f"produce {dataset.name}")
         result = send(dataset, broker, rate=rate, progress=progress.rows)
     progress.close()
-    said = "was sent before, nothing was added" if result.already else "sent"
+    said = "were sent before, nothing was added" if result.already else "sent"
     show(result, as_json=as_json, text=f"{result.events:,} events {said}: {result.by_type}")
 
 

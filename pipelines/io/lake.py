@@ -46,7 +46,8 @@ def open_lake(settings: Settings, *, create: bool = False) -> Path:
     if not create:
         raise LakeError(f"no lake at {settings.root}; make one with `lakehouse demo` or `ingest`")
     root = Path(settings.root)
-    if "://" not in settings.root and root.is_dir() and any(root.iterdir()):
+    landing = Path(settings.source.files.path).parts[:1]  # may be filled before the lake is made
+    if root.is_dir() and any(entry.name not in landing for entry in root.iterdir()):
         raise LakeError(
             f"{settings.root} is not empty and not a lake; name another folder with --root"
         )

@@ -95,6 +95,12 @@ def test_foreign_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
 
 
+def test_folder_in_which_only_files_of_events_landed_becomes_a_lake(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing" / "a.jsonl").write_text("{}\n")
+    assert open_lake(settings_of(tmp_path), create=True).is_dir()
+
+
 def test_empty_folder_becomes_a_lake(tmp_path: Path) -> None:
     assert open_lake(settings_of(tmp_path), create=True) == tmp_path / "_state"
 
