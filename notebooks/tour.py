@@ -189,8 +189,7 @@ display(query(spark, settings, """
 # MAGIC %md
 # MAGIC ## What was refused, and why
 # MAGIC
-# MAGIC An event that breaks a rule is not lost: it waits in a `*_quarantine` table with its reasons, until a fix lets it be
-# MAGIC replayed with `lakehouse replay-quarantine`.
+# MAGIC An event that breaks a rule is not lost: it stands in a `*_quarantine` table, byte for byte, with its reasons.
 
 # COMMAND ----------
 

@@ -166,7 +166,7 @@ def quarantine(refused: pd.DataFrame, events: int | None) -> Section:
         code=("First payload",),
     )
     sources = tuple(dict.fromkeys(str(name) for name in rows["table_name"]))
-    note = "Nothing is lost: lakehouse replay-quarantine takes them in again after a fix."
+    note = "Nothing is lost: each is kept byte for byte, with all its reasons."
     return Section("", takeaways.refused(rows, events), sources, note, tables=(cells,))
 
 
