@@ -14,7 +14,7 @@ from ml.features import interactions
 from ml.recommend import popular, similar_items
 from pipelines.gold.recommendations import RECOMMENDATIONS
 from pipelines.io.query import query
-from pipelines.io.read import last_commit, read
+from pipelines.io.read import read, version_of
 from pipelines.settings import Settings
 from pipelines.silver.items import ITEMS
 from pipelines.silver.purchases import PURCHASES
@@ -36,19 +36,20 @@ def publish(
     A kind's version names the gold commit or model that it shows, so publishing again what is
     already published changes nothing.
     """
-    model = tracking.by_alias(settings, tracking.CHAMPION).version
+    champion = tracking.by_alias(settings, tracking.CHAMPION)
+    model = champion.version
     items = read(spark, settings, ITEMS.name).select("item_id", "title", "category")
     kinds: dict[str, tuple[str, Entries]] = {
         "recommendations": (model, _recommendations(spark, settings, items)),
         "popular": (model, _popular(spark, settings, items)),
-        "similar": (model, _similar(spark, settings, items)),
+        "similar": (model, _similar(spark, settings, champion, items)),
     }
     for kind, view, read_entries in (
         ("top_sellers", "gold.top_sellers", _top_sellers),
         ("prices", "gold.current_prices", _prices),
         ("inventory", "gold.inventory_levels", _inventory),
     ):
-        version = str(last_commit(spark, settings, view)["version"])
+        version = str(version_of(spark, settings, view))
         kinds[kind] = (version, read_entries(spark, settings))
     published = {}
     for kind, (version, entries) in kinds.items():
@@ -80,8 +81,9 @@ def _popular(spark: SparkSession, settings: Settings, items: DataFrame) -> Entri
     yield from _grouped(rows.withColumn("all", F.lit("all")), "all", entry, "items")
 
 
-def _similar(spark: SparkSession, settings: Settings, items: DataFrame) -> Entries:
-    champion = tracking.by_alias(settings, tracking.CHAMPION)
+def _similar(
+    spark: SparkSession, settings: Settings, champion: tracking.Version, items: DataFrame
+) -> Entries:
     recommender = tracking.load(spark, settings, champion)
     known = recommender.items.join(items, "item_id", "left")
     factors = recommender.model.itemFactors.withColumnRenamed("id", "item_index")

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,24 +134,3 @@ def _start_error(log: Path) -> LakehouseError:
     if "No space left" in tail:
         return DiskFullError("no space left on the disk; free some and run again")
     return JavaError(f"the Java process of Spark did not start; see {log}")
-
-
-def stop_session(spark: SparkSession) -> None:
-    """Stop the session and its JVM, and wait until the JVM is gone.
-
-    `SparkSession.stop` leaves the JVM alive until Python ends, with all its memory.
-    """
-    gateway = SparkContext._gateway
-    spark.stop()
-    if gateway is None:
-        return
-    process = getattr(gateway, "proc", None)
-    gateway.shutdown()
-    if process is not None:
-        process.stdin.close()
-        watchdog = threading.Timer(15, process.kill)
-        watchdog.start()
-        process.wait()
-        watchdog.cancel()
-    SparkContext._gateway = None
-    SparkContext._jvm = None

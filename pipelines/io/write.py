@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from pipelines.errors import LakeError
 from pipelines.io.lake import table_path
 from pipelines.io.read import exists, schema_of
 from pipelines.settings import Settings
 from pipelines.table import Overwrite, Table, Upsert
+from pipelines.view import View
 
 PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
@@ -31,17 +34,44 @@ class Transaction:
 
 def create(spark: SparkSession, settings: Settings, table: Table) -> None:
     """Create the table from its declaration if it does not exist."""
+    _create(spark, settings, table, schema_of(table))
+
+
+def _create(
+    spark: SparkSession, settings: Settings, table: Table | View, schema: StructType
+) -> None:
     builder = (
         DeltaTable.createIfNotExists(spark)
         .location(table_path(settings, table.name))
         .comment(table.comment)
-        .addColumns(schema_of(table))
+        .addColumns(schema)
     )
     if table.cluster_by:
         builder = builder.clusterBy(*table.cluster_by)
     for key, value in PROPERTIES.items():
         builder = builder.property(key, value)
     builder.execute()
+
+
+def write_view(rows: DataFrame, settings: Settings, view: View, *, metadata: str) -> None:
+    """Replace a view's rows; readers keep the old version until the one commit.
+
+    Args:
+        metadata: kept with the commit, in the same atomic step.
+    """
+    comments = dict(view.column_comments)
+    commented = rows.select(
+        *(F.col(name).alias(name, metadata={"comment": comments[name]}) for name in rows.columns)
+    )
+    if not exists(rows.sparkSession, settings, view.name):
+        _create(rows.sparkSession, settings, view, commented.schema)
+    (
+        commented.write.format("delta")
+        .mode("overwrite")
+        .option("overwriteSchema", "true")
+        .option("userMetadata", metadata)
+        .save(table_path(settings, view.name))
+    )
 
 
 def write(

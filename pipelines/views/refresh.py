@@ -10,15 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from pipelines.errors import QueryError, ViewError
-from pipelines.io.lake import table_path
 from pipelines.io.query import run_select
-from pipelines.io.read import exists, last_commit, version_of
-from pipelines.io.write import PROPERTIES
+from pipelines.io.read import exists, last_commit, read, version_of
+from pipelines.io.write import write_view
 from pipelines.registry import views_in_order
 from pipelines.settings import Settings
 from pipelines.view import View, parse_select
@@ -117,29 +114,7 @@ def _refresh_one(spark: SparkSession, settings: Settings, view: View, *, full: b
     if strategy == "full":
         sources = source_versions(spark, settings, view)
         rows = recompute(spark, settings, view, sources)
-        _overwrite(rows, settings, view, Shown(sources, sql_digest(view)))
-    path = table_path(settings, view.name)
-    count = spark.read.format("delta").load(path).count()
+        now = Shown(sources, sql_digest(view))
+        write_view(rows, settings, view, metadata=json.dumps(asdict(now)))
+    count = read(spark, settings, view.name).count()
     return Refreshed(view.name, strategy, reason, count, time.monotonic() - started)
-
-
-def _overwrite(rows: DataFrame, settings: Settings, view: View, now: Shown) -> None:
-    """Replace the view's rows; readers keep the old version until the one commit."""
-    comments = dict(view.column_comments)
-    commented = rows.select(
-        *(F.col(name).alias(name, metadata={"comment": comments[name]}) for name in rows.columns)
-    )
-    path = table_path(settings, view.name)
-    if not DeltaTable.isDeltaTable(rows.sparkSession, path):
-        builder = DeltaTable.createIfNotExists(rows.sparkSession).location(path)
-        builder = builder.comment(view.comment).addColumns(commented.schema)
-        for key, value in PROPERTIES.items():
-            builder = builder.property(key, value)
-        builder.clusterBy(*view.cluster_by).execute()
-    (
-        commented.write.format("delta")
-        .mode("overwrite")
-        .option("overwriteSchema", "true")
-        .option("userMetadata", json.dumps(asdict(now)))
-        .save(path)
-    )
