@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint fmt lock help
+.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -28,6 +28,21 @@ lint: .venv/installed  ## style, types and import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-ingest: .venv/installed  ## this ingest beside the guides' and librdkafka + Polars + delta-rs
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+bench-layout: .venv/installed  ## bytes that ten typical questions read, beside what holds the answers
+	$(BIN)/python -m benchmarks.layout
+
+bench-maintain: .venv/installed  ## compaction beside OPTIMIZE, delta-rs and a plain copy
+	$(BIN)/python -m benchmarks.maintain
+
+bench-small-files: .venv/installed  ## files of a table during 1,000 micro-batches
+	$(BIN)/python -m benchmarks.small_files
+
+bench-surge: .venv/installed  ## a continuous ingest under a ten-fold burst (ARGS="--backlog 500000 --steady-s 10 --burst-s 10" for less)
+	$(BIN)/python -m benchmarks.surge $(ARGS)
+
 fmt: .venv/installed  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -37,4 +52,4 @@ lock:  ## resolve the pins anew (needs uv)
 		--upgrade pyproject.toml -o requirements.lock
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

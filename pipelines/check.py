@@ -14,6 +14,7 @@ from pipelines.io.read import exists, read
 from pipelines.registry import QUARANTINES, SILVER_EVENTS, VIEWS
 from pipelines.settings import Settings
 from pipelines.silver.dropped_events import DROPPED_EVENTS
+from pipelines.silver.late_events import LATE_EVENTS
 from pipelines.sources.ledger import read_ledger
 from pipelines.table import ORIGIN, Append
 from pipelines.views.refresh import recompute, shown
@@ -63,12 +64,14 @@ def _bronze_is_produced(spark: SparkSession, settings: Settings) -> Finding:
 
 
 def _silver_is_bronze(spark: SparkSession, settings: Settings) -> Finding:
-    """Each bronze row stands in exactly one table of silver, or in quarantine, or is dropped."""
-    tables = (*SILVER_EVENTS, *QUARANTINES, DROPPED_EVENTS)
+    """Each bronze row stands in exactly one table of silver, in quarantine or among the late,
+    or is dropped."""
+    tables = (*SILVER_EVENTS, *QUARANTINES, DROPPED_EVENTS, LATE_EVENTS)
     origins = (read(spark, settings, table.name).select(*ORIGIN) for table in tables)
     accounted = reduce(DataFrame.unionByName, origins)
     bronze = read(spark, settings, EVENTS.name).select(*ORIGIN)
-    return _same("bronze = silver + quarantine + dropped", bronze, accounted, "bronze", "silver")
+    name = "bronze = silver + quarantine + late + dropped"
+    return _same(name, bronze, accounted, "bronze", "silver")
 
 
 def _ids_are_unique(spark: SparkSession, settings: Settings) -> Finding:

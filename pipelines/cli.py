@@ -8,7 +8,11 @@ from pathlib import Path
 import typer
 from typer import TyperException
 
-from pipelines import lake_commands, model_commands  # noqa: F401  # add their commands to `app`
+from pipelines import (  # noqa: F401  # add their commands to `app`
+    lake_commands,
+    model_commands,
+    upkeep_commands,
+)
 from pipelines.app import app
 from pipelines.errors import LakehouseError
 from pipelines.running import end_on_signals

@@ -20,7 +20,7 @@ from pipelines.io.quality import validate_tables
 from pipelines.io.read import read, table_status
 from pipelines.io.session import spark_session
 from pipelines.memory import PeakMemory
-from pipelines.registry import QUARANTINES, SILVER_EVENTS, VIEWS
+from pipelines.registry import NAMES, QUARANTINES, SILVER_EVENTS, VIEWS
 from pipelines.report.write import write_report
 from pipelines.running import writing
 from pipelines.settings import Settings
@@ -70,7 +70,9 @@ class Demo:
             LakehouseError: a stage failed; what was done before it stays.
         """
         started = monotonic()
-        with PeakMemory() as memory, writing(self.settings, create=True) as state:
+        others = ("model", "online store", "data docs")
+        alone = writing(self.settings, *NAMES, *others, create=True)
+        with PeakMemory() as memory, alone as state:
             self._take_in()
             spark = spark_session(self.settings)
             self._derive(spark)

@@ -41,6 +41,12 @@ class MappingError(LakehouseError):
     exit_code = 2
 
 
+class CorrectionError(LakehouseError):
+    """A file of corrections is malformed, or names what is not in quarantine."""
+
+    exit_code = 2
+
+
 class BundleError(LakehouseError):
     """databricks.yml or a file it includes is malformed or refers to what does not exist."""
 
@@ -72,9 +78,13 @@ class LakeError(LakehouseError):
 
 
 class LockedError(LakehouseError):
-    """Another process is writing to the same lake."""
+    """Another process is writing to the same table."""
 
     exit_code = 75
+
+
+class StorageError(LakehouseError):
+    """The service that keeps the lake cannot be reached or refuses."""
 
 
 class DiskFullError(LakehouseError):

@@ -41,13 +41,15 @@ def produce(
     limit: Annotated[int | None, typer.Option(min=1000, help="About this many events.")] = None,
 ) -> None:
     """Send a data set or a file of your own to Kafka as events, each once."""
+    from pipelines.io.lake import open_lake
     from pipelines.sources.connection import kafka
     from pipelines.sources.dataset import open_dataset, send
 
     settings = settings_for(env, root)
     dataset = open_dataset(what, map_file=map_file, seed=settings.model.seed, limit=limit)
     progress = Progress()
-    with writing(settings, create=True), kafka(settings) as broker:
+    open_lake(settings, create=True)  # the ledger and the broker have locks of their own
+    with kafka(settings) as broker:
         progress.stage(f"produce {dataset.name}")
         result = send(dataset, broker, rate=rate, progress=progress.rows)
     progress.close()
@@ -63,23 +65,48 @@ def ingest(
     continuous: Annotated[
         bool, typer.Option("--continuous/--available-now", help="Go on until stopped.")
     ] = False,
+    source: Annotated[
+        str | None, typer.Option(help="kafka, kinesis or files, instead of source.kind.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume-from-bronze",
+            help="Go on after the newest events in bronze.",
+        ),
+    ] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="With --continuous: serve Prometheus metrics there.")
+    ] = None,
 ) -> None:
-    """Take events from the source into bronze and silver."""
+    """Take events from the source into bronze and silver, and documents into silver."""
+    from pipelines.io.documents import ingest_documents
     from pipelines.io.ingest import ingest as take_in
     from pipelines.io.ingest import ingest_continuously
     from pipelines.io.session import spark_session
+    from pipelines.metrics import serving_metrics
+    from pipelines.registry import INGESTED
     from pipelines.sources.connection import kafka
 
-    settings = settings_for(env, root)
+    given = {"source.kind": source, "ingest.metrics_port": metrics_port}
+    settings = settings_for(env, root, {k: v for k, v in given.items() if v is not None})
     progress = Progress()
-    with writing(settings, create=True), kafka(settings) as broker:
+    tables = [table.name for table in INGESTED]
+    with writing(settings, *tables, create=True) as state, kafka(settings) as broker:
+        watched = broker.watched(progress.of)
         spark = spark_session(settings)
         if continuous:
-            ingest_continuously(spark, broker.settings, broker.watched(progress.of))
+            at = settings.ingest
+            with serving_metrics(state, at.metrics_host, at.metrics_port):
+                ingest_continuously(
+                    spark, broker.settings, watched, resume=resume, note=progress.note
+                )
             return
-        result = take_in(spark, broker.settings, broker.watched(progress.of))
+        result = take_in(spark, broker.settings, watched, resume=resume, note=progress.note)
+        documents = ingest_documents(spark, settings, progress.of)
     progress.close()
-    show(result, as_json=as_json, text=f"{result.bronze:,} events taken in")
+    text = f"{result.bronze:,} events and {documents:,} documents taken in"
+    show({**asdict(result), "documents": documents}, as_json=as_json, text=text)
 
 
 @app.command()
@@ -100,7 +127,8 @@ def refresh(
     settings = settings_for(env, root)
     chosen = views_in_order(views or ())
     progress = Progress()
-    with writing(settings):
+    changed = () if explain else [view.name for view in chosen]
+    with writing(settings, *changed):
         spark = spark_session(settings)
         if explain:
             plans = {v.name: plan(spark, settings, v, full=full) for v in chosen}
@@ -121,10 +149,11 @@ def check(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     """Compare what was produced, bronze, silver and gold; exit 1 if anything differs."""
     from pipelines.check import check_lake
     from pipelines.io.session import spark_session
+    from pipelines.registry import NAMES
 
     settings = settings_for(env, root)
     progress = Progress()
-    with writing(settings):
+    with writing(settings, *NAMES):  # it changes nothing, but what it compares must stand still
         findings = check_lake(
             spark_session(settings),
             settings,
@@ -139,17 +168,33 @@ def check(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def validate(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
-    """Run the checks as Great Expectations over silver and publish Data Docs."""
+def validate(
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    full: Annotated[bool, typer.Option("--full", help="All rows, not only new ones.")] = False,
+) -> None:
+    """Run the checks as Great Expectations over what is new in silver and publish Data Docs."""
     from pipelines.io.quality import validate_tables
     from pipelines.io.session import spark_session
-    from pipelines.registry import SILVER_EVENTS
+    from pipelines.registry import TABLES
+    from pipelines.silver.quality import QUALITY
 
     settings = settings_for(env, root)
-    with writing(settings):
-        results, page = validate_tables(spark_session(settings), settings, SILVER_EVENTS)
+    checked = [table for table in TABLES if table.checks]
+    with writing(settings, "data docs", QUALITY.name):
+        results, page = validate_tables(spark_session(settings), settings, checked, full=full)
+    cells = [
+        (r.table, f"{r.from_version} to {r.to_version}", r.rows, sum(r.failures.values()))
+        for r in results
+    ]
+    columns = ("table", "versions", "rows", "broken checks")
     broken = [(r.table, reason, n) for r in results for reason, n in r.failures.items() if n]
-    show({"ok": not broken, "tables": results, "data_docs": page}, as_json=as_json, text=str(page))
+    show(
+        {"ok": not broken, "tables": results, "data_docs": page},
+        as_json=as_json,
+        text=table(f"validated, see {page}", columns, cells),
+    )
     if broken:
         raise CheckError(f"committed rows break their checks: {broken}; see {page}")
 
@@ -173,20 +218,3 @@ def query(
     found = [row.asDict(recursive=True) for row in rows.collect()]
     cells = [tuple(row.values()) for row in found]
     show({"rows": found}, as_json=as_json, text=table(f"{len(found)} rows", rows.columns, cells))
-
-
-@app.command()
-def status(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
-    """Rows and version of every table."""
-    from pipelines.io.lake import open_lake
-    from pipelines.io.read import table_status
-    from pipelines.io.session import spark_session
-    from pipelines.registry import TABLES, VIEWS
-
-    settings = settings_for(env, root)
-    open_lake(settings)
-    names = [table.name for table in TABLES] + [view.name for view in VIEWS]
-    found = table_status(spark_session(settings), settings, names)
-    cells = [(s.name, s.rows, s.version, s.changed_at) for s in found]
-    columns = ("table", "rows", "version", "changed at (UTC)")
-    show({"tables": found}, as_json=as_json, text=table(settings.root, columns, cells))

@@ -20,7 +20,7 @@ def train(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     from pipelines.io.session import spark_session
 
     settings = settings_for(env, root)
-    with writing(settings):
+    with writing(settings, "model"):
         version = train_model(spark_session(settings), settings)
     show(version, as_json=as_json, text=f"version {version.version} is the challenger")
 
@@ -32,7 +32,7 @@ def evaluate(env: Env = "local", root: Root = None, as_json: Json = False) -> No
     from pipelines.io.session import spark_session
 
     settings = settings_for(env, root)
-    with writing(settings):
+    with writing(settings, "model"):
         result = evaluate_model(spark_session(settings), settings)
     rows = [
         (name, *(f"{figure:.4f}" for figure in (q.ndcg, q.recall, q.coverage)))
@@ -49,7 +49,7 @@ def promote(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
     from ml.jobs import promote_model
 
     settings = settings_for(env, root)
-    with writing(settings):
+    with writing(settings, "model"):
         decision = promote_model(settings)
     said = "promoted" if decision.promoted else "not promoted"
     show(decision, as_json=as_json, text=f"{said}: {decision.reason}")
@@ -59,10 +59,11 @@ def promote(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
 def recommend(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     """Write gold.recommendations for every customer by the champion."""
     from ml.jobs import recommend_items
+    from pipelines.gold.recommendations import RECOMMENDATIONS
     from pipelines.io.session import spark_session
 
     settings = settings_for(env, root)
-    with writing(settings):
+    with writing(settings, RECOMMENDATIONS.name):
         count = recommend_items(spark_session(settings), settings).count()
     show({"recommendations": count}, as_json=as_json, text=f"{count:,} recommendations written")
 
@@ -76,7 +77,7 @@ def publish(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
 
     settings = settings_for(env, root)
     progress = Progress()
-    with writing(settings) as state:
+    with writing(settings, "online store") as state:
         store = LmdbStore(state / "online")
         try:
             spark = spark_session(settings)

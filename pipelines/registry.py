@@ -7,12 +7,16 @@ from pyspark.sql import DataFrame
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
 from pipelines.gold.recommendations import RECOMMENDATIONS
+from pipelines.silver.batches import BATCHES
 from pipelines.silver.clicks import CLICKS, clicks
+from pipelines.silver.documents import DOCUMENTS, DOCUMENTS_QUARANTINE
 from pipelines.silver.dropped_events import DROPPED_EVENTS
 from pipelines.silver.inventory_changes import INVENTORY_CHANGES, inventory_changes
 from pipelines.silver.items import ITEMS, items
+from pipelines.silver.late_events import LATE_EVENTS
 from pipelines.silver.price_changes import PRICE_CHANGES, price_changes
 from pipelines.silver.purchases import PURCHASES, purchases
+from pipelines.silver.quality import QUALITY
 from pipelines.table import Overwrite, Table, Upsert, quarantine_of
 from pipelines.view import GOLD_DIR, View, load_views
 
@@ -31,10 +35,20 @@ TABLES: tuple[Table, ...] = (
     EVENTS,
     *SILVER_EVENTS,
     DROPPED_EVENTS,
+    LATE_EVENTS,
     *QUARANTINES,
+    BATCHES,
+    DOCUMENTS,
+    DOCUMENTS_QUARANTINE,
+    QUALITY,
     RECOMMENDATIONS,
 )
+# What `ingest` writes: all that is not derived from silver.
+INGESTED: tuple[Table, ...] = tuple(
+    table for table in TABLES if table.layer != "gold" and table != QUALITY
+)
 VIEWS: tuple[View, ...] = load_views(GOLD_DIR)
+NAMES: tuple[str, ...] = (*(table.name for table in TABLES), *(view.name for view in VIEWS))
 
 
 def transformation(table: Table) -> Callable[[DataFrame], DataFrame]:

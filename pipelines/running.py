@@ -1,4 +1,4 @@
-"""What every command needs around its work: the lake, its lock, clean endings."""
+"""What every command needs around its work: the lake, its locks, clean endings."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipelines.io.lake import open_lake, writer_lock
+from pipelines.io.lake import locks, open_lake
 from pipelines.settings import Settings, load_settings
 
 
@@ -21,10 +21,19 @@ def settings_for(env: str, root: str | None, overrides: dict[str, Any] | None = 
 
 
 @contextlib.contextmanager
-def writing(settings: Settings, *, create: bool = False) -> Iterator[Path]:
-    """The state folder of the lake, with its writer lock held."""
+def writing(settings: Settings, *names: str, create: bool = False) -> Iterator[Path]:
+    """The state folder of the lake, with the writer locks of what the command changes.
+
+    Args:
+        names: the tables; also `model`, `online store` and `data docs`.
+        create: make the lake if there is none.
+
+    Raises:
+        LockedError: another process is writing to one of them.
+        LakeError: there is no lake, or another version made it.
+    """
     state = open_lake(settings, create=create)
-    with writer_lock(state):
+    with locks(state, names):
         yield state
 
 

@@ -30,17 +30,66 @@ class KafkaSettings(_Section):
     max_offsets_per_trigger: int = Field(ge=1)
 
 
+class KinesisSettings(_Section):
+    """Where the events come from when `source.kind` is `kinesis`; credentials are boto3's own."""
+
+    stream: str = Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    region: str = Field(min_length=1)
+    endpoint_url: str
+    start: Literal["TRIM_HORIZON", "LATEST"]
+    reader: Literal["python", "databricks", "emr"]
+    max_records_per_trigger: int = Field(ge=1)
+
+
 class FilesSettings(_Section):
-    """Where the events come from when `source.kind` is `files`: JSON Lines, one event a line."""
+    """Where the events come from when `source.kind` is `files`."""
 
     path: str
+    format: Literal["json", "csv", "parquet"]
     max_files_per_trigger: int = Field(ge=1)
 
 
 class SourceSettings(_Section):
-    kind: Literal["kafka", "files"]
+    kind: Literal["kafka", "kinesis", "files"]
     kafka: KafkaSettings
+    kinesis: KinesisSettings
     files: FilesSettings
+
+
+class IngestSettings(_Section):
+    """Where a continuous ingest answers scrapes of Prometheus."""
+
+    metrics_host: str = Field(min_length=1)
+    metrics_port: int = Field(ge=0, le=65535)
+
+
+class DocumentsSettings(_Section):
+    """Where descriptions, reviews and images land, and how much one of them may cost."""
+
+    path: str = Field(min_length=1)
+    max_bytes: int = Field(ge=1, lt=2**31)  # Spark holds a file in one array
+    max_seconds: float = Field(gt=0)
+    max_files_per_batch: int = Field(ge=1)
+
+
+class S3Settings(_Section):
+    """The service behind `s3a://`; its credentials come from the AWS chain, never from here."""
+
+    endpoint: str = Field(pattern=r"^(https?://[^/\s]+/?)?$")
+    region: str
+    path_style: bool
+
+
+class MaintainSettings(_Section):
+    """When a table is rewritten, how, and how long what it no longer shows is kept."""
+
+    max_small_files: int = Field(ge=1)
+    file_mb: int = Field(ge=1)
+    cube_mb: int = Field(ge=1)
+    max_deleted_share: float = Field(gt=0, lt=1)
+    retention_hours: int = Field(ge=168)  # a transaction that runs longer would lose its files
+    attempts: int = Field(ge=1)
+    every_s: float = Field(gt=0)
 
 
 class SparkSettings(_Section):
@@ -81,7 +130,11 @@ class Settings(_Section):
     root: str = Field(min_length=1)
     state_dir: str
     source: SourceSettings
+    ingest: IngestSettings
+    documents: DocumentsSettings
     dedup: DedupSettings
+    s3: S3Settings
+    maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
     serving: ServingSettings
@@ -96,6 +149,14 @@ class Settings(_Section):
                 f"'state_dir' is empty and the lake is at {self.root}; set it to a local folder"
             )
         return Path(self.root).expanduser().absolute() / "_state"
+
+    def in_lake(self, path: str) -> str:
+        """A folder or URI; a relative path is meant from the lake's root."""
+        if "://" in path or Path(path).is_absolute():
+            return path
+        if "://" in self.root:
+            return f"{self.root.rstrip('/')}/{path}"
+        return str(Path(self.root).expanduser().absolute() / path)
 
 
 def load_settings(

@@ -128,9 +128,9 @@ class Table:
 ORIGIN = ("source", "source_partition", "source_offset")
 
 ORIGIN_SCHEMA = """
-    source           STRING NOT NULL COMMENT 'Kafka topic or file that the event came from',
-    source_partition INT    NOT NULL COMMENT 'Kafka partition; 0 for a file',
-    source_offset    BIGINT NOT NULL COMMENT 'Kafka offset; for a file, a number unique in it'
+    source           STRING NOT NULL COMMENT 'Kafka topic, Kinesis stream or file it came from',
+    source_partition INT    NOT NULL COMMENT 'Kafka partition, Kinesis shard; 0 for a file',
+    source_offset    BIGINT NOT NULL COMMENT 'Kafka offset; else the number of the row in it'
 """
 
 

@@ -16,13 +16,17 @@ EVENTS = Table(
 )
 
 
+_ROW_BITS = (1 << 33) - 1  # of monotonically_increasing_id: the row within its task
+
+
 def events(source_events: DataFrame) -> DataFrame:
     """One batch of what a source delivers, in the columns of bronze.
 
-    A line of a file gets a number that is unique within its file, since a file is read in one
-    batch, and that stays what it is once bronze holds it.
+    A line of a file comes without a place; it gets the number of its row within the task that
+    reads it, which is its number in the file, as each file is read by one task of its own.
     """
-    numbered = F.coalesce("source_offset", F.monotonically_increasing_id())
+    row = F.monotonically_increasing_id().bitwiseAND(F.lit(_ROW_BITS))
+    numbered = F.coalesce("source_offset", row)
     return source_events.withColumn("source_offset", numbered).select(
         *ORIGIN, "payload", "produced_at"
     )

@@ -1,27 +1,37 @@
 """Source -> bronze -> silver by Structured Streaming, each hop exactly once."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
-from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from pipelines.bronze.events import EVENTS, events
-from pipelines.errors import BrokerError, DiskFullError, LakehouseError, SourceError
+from pipelines.errors import SourceError
+from pipelines.io.checkpoints import (
+    SILVER,
+    bronze_stream,
+    require_bronze_checkpoint,
+    require_silver_checkpoint,
+)
 from pipelines.io.lake import checkpoint_path
+from pipelines.io.maintenance import Maintained, maintaining
 from pipelines.io.read import read, read_stream
+from pipelines.io.resume import resume_from_bronze, same_topic
 from pipelines.io.silver import write_silver
+from pipelines.io.silver_facts import silver_facts
+from pipelines.io.stream import Stream, exactly_once
+from pipelines.io.stream_report import StreamReport
 from pipelines.io.write import Transaction, create, write
+from pipelines.registry import INGESTED
 from pipelines.settings import Settings
 from pipelines.sources.stream import source_events, source_name
 
 Progress = Callable[[str, int], None]  # stage, rows so far
+Note = Callable[[str], None]  # one line that a user is to read
 
-# Bronze bytes per silver batch: about 700,000 events of the demo.
-SILVER_BATCH_BYTES = "16m"
+# Bronze bytes per silver batch: 0.9 to 1.6 million events, by how well they compress.
+SILVER_BATCH_BYTES = "40m"
 CONTINUOUS_INTERVAL = "2 seconds"
 
 
@@ -33,131 +43,106 @@ class Ingested:
     silver: int
 
 
-def ingest(spark: SparkSession, settings: Settings, progress: Progress) -> Ingested:
+def ingest(
+    spark: SparkSession,
+    settings: Settings,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    note: Note = lambda _: None,
+) -> Ingested:
     """Take in all that the source holds now, then end.
 
+    Args:
+        resume: begin a new checkpoint of the source, after the newest of its events in bronze.
+        note: told what a user should know of it.
+
     Raises:
-        SourceError: the source is empty, gone, or its offsets have gone.
+        SourceError: the source is empty, gone, or its offsets have gone; or a checkpoint is.
         BrokerError: the broker does not answer.
     """
     progress("bronze", 0)
-    arriving = source_events(spark, settings)
-    create(spark, settings, EVENTS)
-    bronze = _drain(_to_bronze(arriving, settings).trigger(availableNow=True), "bronze", progress)
+    bronze = _drain(_bronze(spark, settings, resume, note), "bronze", progress)
     if not bronze and read(spark, settings, EVENTS.name).isEmpty():
         raise SourceError(
             f"{settings.source.kind} source '{source_name(settings)}' holds no events; "
             "send some with `lakehouse produce`"
         )
-    silver = _drain(_to_silver(spark, settings).trigger(availableNow=True), "silver", progress)
+    silver = _drain(_silver(spark, settings), "silver", progress)
     return Ingested(bronze, silver)
 
 
-def ingest_continuously(spark: SparkSession, settings: Settings, progress: Progress) -> None:
-    """Take in events as they arrive, until stopped or until a stream fails."""
+def ingest_continuously(
+    spark: SparkSession,
+    settings: Settings,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    note: Note = lambda _: None,
+) -> None:
+    """Take in events as they arrive, until stopped or until a stream fails.
+
+    The tables are maintained beside the streams; what that does and why it fails goes to `note`.
+
+    Raises:
+        LakehouseError: a stream failed, or cannot start; see `ingest`.
+    """
+    streams = _bronze(spark, settings, resume, note), _silver(spark, settings)
+    bronze, silver = (s.triggered(processingTime=CONTINUOUS_INTERVAL) for s in streams)
+    upkeep = maintaining(
+        spark,
+        settings,
+        [table.name for table in INGESTED],
+        progress=partial(_tell, note),
+        failed=lambda error: note(f"maintain failed and is tried again: {str(error)[:300]}"),
+    )
+    with upkeep, bronze, silver:
+        while not (bronze.ended(seconds=0.5) or silver.ended(seconds=0.5)):
+            progress("bronze and silver", silver.report.rows)
+
+
+def _bronze(spark: SparkSession, settings: Settings, resume: bool, note: Note) -> Stream:
+    """The source's stream, once it is sure that none of its events is lost or read twice."""
     arriving = source_events(spark, settings)
     create(spark, settings, EVENTS)
-    streams = (_to_bronze(arriving, settings), _to_silver(spark, settings))
-    queries = [w.trigger(processingTime=CONTINUOUS_INTERVAL).start() for w in streams]
-    try:
-        while True:
-            for query in queries:
-                if _ended(query, seconds=1):
-                    return
-                if query.lastProgress:
-                    progress(query.name or "", query.lastProgress.numInputRows)
-    finally:
-        for query in queries:
-            query.stop()
-
-
-def _to_bronze(arriving: DataFrame, settings: Settings) -> DataStreamWriter:
-    # One checkpoint per source: the offsets of one say nothing about another.
-    stream = f"bronze-{settings.source.kind}-{source_name(settings)}"
+    require_same_topic = same_topic(spark, settings)
+    require_same_topic()
+    if resume:
+        arriving = source_events(spark, settings, resume_from_bronze(spark, settings, note))
+    else:
+        require_bronze_checkpoint(spark, settings)
 
     def add(batch: DataFrame, transaction: Transaction) -> None:
+        require_same_topic()
         write(events(batch), settings, EVENTS, transaction=transaction)
 
-    return _exactly_once(arriving, "bronze", checkpoint_path(settings, stream), add)
+    path = checkpoint_path(settings, bronze_stream(settings))
+    report = StreamReport(settings.state, "bronze")
+    return Stream(exactly_once(arriving, "bronze", path, add), report)
 
 
-def _to_silver(spark: SparkSession, settings: Settings) -> DataStreamWriter:
+def _silver(spark: SparkSession, settings: Settings) -> Stream:
+    require_silver_checkpoint(spark, settings)
     arriving = read_stream(spark, settings, EVENTS.name, max_bytes=SILVER_BATCH_BYTES)
 
     def add(batch: DataFrame, transaction: Transaction) -> None:
         write_silver(batch, settings, transaction)
 
-    return _exactly_once(arriving, "silver", checkpoint_path(settings, "silver"), add)
+    report = StreamReport(settings.state, SILVER, partial(silver_facts, spark, settings))
+    return Stream(exactly_once(arriving, SILVER, checkpoint_path(settings, SILVER), add), report)
 
 
-def _exactly_once(
-    arriving: DataFrame,
-    stage: str,
-    checkpoint: str,
-    add: Callable[[DataFrame, Transaction], None],
-) -> DataStreamWriter:
-    """A stream whose every batch is one transaction, named after the checkpoint's own id.
-
-    Batch numbers start again at 0 in a new checkpoint; its new id keeps Delta from taking them
-    for repetitions.
-    """
-    checkpoint_id: list[str] = []
-
-    def add_once(batch: DataFrame, batch_id: int) -> None:
-        if not checkpoint_id:
-            metadata = batch.sparkSession.read.json(f"{checkpoint}/metadata").collect()
-            checkpoint_id.append(metadata[0]["id"])
-        add(batch, Transaction(f"{stage}-{checkpoint_id[0]}", batch_id))
-
-    return (
-        arriving.writeStream.queryName(stage)
-        .option("checkpointLocation", checkpoint)
-        .foreachBatch(add_once)
-    )
-
-
-def _drain(writer: DataStreamWriter, stage: str, progress: Progress) -> int:
+def _drain(stream: Stream, stage: str, progress: Progress) -> int:
     """Run a stream until it has read all there is; returns the rows it read."""
-    query = writer.start()
-    rows: dict[int, int] = {}
-    try:
-        ended = False
-        while not ended:
-            ended = _ended(query, seconds=0.5)
-            for step in query.recentProgress:
-                rows[step.batchId] = max(rows.get(step.batchId, 0), step.numInputRows)
-            progress(stage, sum(rows.values()))
-    finally:
-        query.stop()
-    return sum(rows.values())
+    with stream.triggered(availableNow=True):
+        while not stream.ended(seconds=0.5):
+            progress(stage, stream.report.rows)
+    progress(stage, stream.report.rows)
+    return stream.report.rows
 
 
-def _ended(query: StreamingQuery, seconds: float) -> bool:
-    try:
-        return bool(query.awaitTermination(seconds))  # type: ignore[arg-type]  # takes fractions
-    except StreamingQueryException as error:
-        raise stream_error(query.name or "stream", str(error)) from None
-
-
-def stream_error(stage: str, message: str) -> LakehouseError:
-    """A stream's failure as one line that says what to do."""
-    if "No space left on device" in message:
-        return DiskFullError(
-            f"{stage}: no space left on the disk; free some and run again, nothing was lost"
+def _tell(note: Note, done: Maintained) -> None:
+    if rewrites := [step for step in done.done if step not in ("vacuumed", "log cleaned")]:
+        note(
+            f"{done.table}: {', '.join(rewrites)}, {done.files_before} files to {done.files_after}"
         )
-    if re.search(
-        r"KAFKA_DATA_LOSS|OffsetOutOfRange|offset was changed from|data may have", message
-    ):
-        return SourceError(
-            f"{stage}: the topic no longer holds the offsets that were to be read next; if it was "
-            "recreated, read it under a new name (source.kafka.topic); what was read is safe"
-        )
-    if re.search(r"TimeoutException|bootstrap|Connection to node|UnknownHost", message):
-        return BrokerError(
-            f"{stage}: the Kafka broker does not answer; start it and run again, nothing was lost"
-        )
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    # What fails in our own code comes wrapped: its last line of Python says why.
-    causes = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
-    cause = causes[0] if causes and "Python Proxy" in message else next(iter(lines), "unknown")
-    return SourceError(f"{stage}: stopped: {cause[:300]}; run again once mended, nothing was lost")

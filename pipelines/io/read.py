@@ -16,6 +16,7 @@ from pipelines.settings import Settings
 from pipelines.table import Table
 
 NOT_YET = -1  # the version of a table before its first commit
+_COMMITS_LOOKED_AT = 20  # `maintain` adds two at most between two writes of a view
 
 
 def schema_of(table: Table) -> StructType:
@@ -60,6 +61,13 @@ def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str,
     """Version, operation and `userMetadata` of a table's newest commit."""
     row = DeltaTable.forPath(spark, table_path(settings, name)).history(1).first()
     return row.asDict(recursive=True) if row else {}
+
+
+def last_metadata(spark: SparkSession, settings: Settings, name: str) -> str | None:
+    """The newest `userMetadata` of a table; a commit of `maintain` leaves it as it was."""
+    commits = DeltaTable.forPath(spark, table_path(settings, name)).history(_COMMITS_LOOKED_AT)
+    row = commits.where("userMetadata IS NOT NULL").orderBy("version", ascending=False).first()
+    return str(row["userMetadata"]) if row else None
 
 
 def version_of(spark: SparkSession, settings: Settings, name: str) -> int:

@@ -1,15 +1,18 @@
 """Writing: the only module that changes a table, and the one that interprets its strategy."""
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
+from pyspark.util import inheritable_thread_target
 
 from pipelines.errors import LakeError
 from pipelines.io.lake import table_path
-from pipelines.io.read import exists, schema_of
+from pipelines.io.read import exists, schema_of, version_of
 from pipelines.settings import Settings
 from pipelines.table import Overwrite, Table, Upsert
 from pipelines.view import View
@@ -18,6 +21,8 @@ PROPERTIES = {
     "delta.enableChangeDataFeed": "true",
     # 30 days by default; a replay that comes later than this would no longer be recognised.
     "delta.setTransactionRetentionDuration": "interval 365 days",
+    # Only `maintain` deletes log entries, and only those that no view and no stream still needs.
+    "delta.enableExpiredLogCleanup": "false",
 }
 
 
@@ -26,10 +31,12 @@ class Transaction:
     """Names a write, so that Delta applies it once however often it is repeated.
 
     `application` must be unique per checkpoint: batch numbers start at 0 again in a new one.
+    `may_repeat`: whether a former process may have applied it, and it is to be told if so.
     """
 
     application: str
     version: int
+    may_repeat: bool = False
 
 
 def create(spark: SparkSession, settings: Settings, table: Table) -> None:
@@ -81,7 +88,7 @@ def write(
     *,
     transaction: Transaction | None = None,
     metadata: str | None = None,
-) -> None:
+) -> bool:
     """Write rows by the table's strategy: append, upsert or overwrite; create it if need be.
 
     Args:
@@ -89,20 +96,50 @@ def write(
         transaction: repeated writes under the same one are applied once.
         metadata: kept with the commit, in the same atomic step.
 
+    Returns:
+        False if Delta skipped the write because the transaction had been applied before; this is
+        looked at if it `may_repeat`.
+
     Raises:
         LakeError: the rows have other columns or types than the table declares.
     """
     _refuse_drift(df, table)
     if not exists(df.sparkSession, settings, table.name):
         create(df.sparkSession, settings, table)
+    if transaction is None or not transaction.may_repeat:
+        _apply(df, settings, table, transaction, metadata)
+        return True
+    before = version_of(df.sparkSession, settings, table.name)
+    _apply(df, settings, table, transaction, metadata)
+    return version_of(df.sparkSession, settings, table.name) > before
+
+
+def remove(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]) -> None:
+    """Delete those rows of a table whose keys are among those of `rows`; none if it is empty."""
+    same_key = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+    target = DeltaTable.forPath(rows.sparkSession, table_path(settings, table.name))
+    target.alias("t").merge(rows.alias("s"), same_key).whenMatchedDelete().execute()
+
+
+def in_parallel(spark: SparkSession, writes: Iterable[Callable[[], None]]) -> None:
+    """Run writes to different tables side by side: while one commits, another has the cores."""
+    with ThreadPoolExecutor() as pool:
+        for running in [pool.submit(inheritable_thread_target(spark)(write)) for write in writes]:
+            running.result()
+
+
+def _apply(
+    df: DataFrame,
+    settings: Settings,
+    table: Table,
+    transaction: Transaction | None,
+    metadata: str | None,
+) -> None:
     if isinstance(table.write, Upsert):
         _upsert(df, settings, table, table.write, transaction)
         return
-    writer = df.write.format("delta")
-    if isinstance(table.write, Overwrite):
-        writer = writer.mode("overwrite")
-    else:
-        writer = writer.mode("append")
+    mode = "overwrite" if isinstance(table.write, Overwrite) else "append"
+    writer = df.write.format("delta").mode(mode)
     if transaction:
         writer = writer.option("txnAppId", transaction.application)
         writer = writer.option("txnVersion", transaction.version)

@@ -14,7 +14,7 @@ CLICKS = Table(
         customer_id STRING COMMENT 'who looked; null before sign-in',
         session_id  STRING NOT NULL COMMENT 'the visit in which it happened'
     """,
-    cluster_by=("category", "region", "occurred_at"),
+    cluster_by=("customer_id", "item_id"),
     checks=(
         *FACT_CHECKS,
         not_null("session_id"),

@@ -84,8 +84,8 @@ def typed_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
     schema = ", ".join(f"{name} STRING" for name in (*FIELDS, "attributes", "_malformed"))
     raw = bronze_events.withColumns(
         {
-            "raw": F.from_json(_text(), schema, {"columnNameOfCorruptRecord": "_malformed"}),
-            "names": F.json_object_keys(_text()),
+            "raw": F.from_json(text(), schema, {"columnNameOfCorruptRecord": "_malformed"}),
+            "names": F.json_object_keys(text()),
         }
     ).withColumn("given", F.try_parse_json("raw.attributes"))
     attributes, is_lost = _attributes(tables)
@@ -95,19 +95,19 @@ def typed_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
         "produced_at",
         F.xxhash64("payload").alias("payload_hash"),
         "raw",
-        *(_typed(name).alias(name) for name in FIELDS),
+        *(typed_field(F.col(f"raw.{name}"), kind).alias(name) for name, kind in FIELDS.items()),
         attributes.alias("attributes"),
         is_lost.alias("is_lost"),
         _unroutable(tables).alias("unroutable"),
     )
     return typed.select(
         "*",
-        _by_type({t: F.lit(t.name) for t in tables}, F.lit("bronze.events")).alias("table_name"),
-        _by_type({t: _reasons(t) for t in tables}, F.array("unroutable")).alias("reasons"),
+        by_type({t: F.lit(t.name) for t in tables}, F.lit("bronze.events")).alias("table_name"),
+        by_type({t: _reasons(t) for t in tables}, F.array("unroutable")).alias("reasons"),
     ).drop("raw", "is_lost", "unroutable")
 
 
-def _text() -> Column:
+def text() -> Column:
     return F.col("payload").cast("string")
 
 
@@ -116,8 +116,8 @@ def _unroutable(tables: Iterable[Table]) -> Column:
     known = [table.event_type for table in tables]
     return (
         F.when(F.coalesce(F.length("payload"), F.lit(0)) == 0, "empty")
-        .when(~F.is_valid_utf8(_text()), "not_utf8")
-        .when(~_text().rlike(r"^\s*\{"), "not_a_json_object")
+        .when(~F.is_valid_utf8(text()), "not_utf8")
+        .when(~text().rlike(r"^\s*\{"), "not_a_json_object")
         .when(F.col("raw._malformed").isNotNull() | _goes_on(), "malformed_json")
         .when(F.col("names").isNull(), "malformed_json")
         .when(F.size("names") > F.size(F.array_distinct("names")), "duplicate_keys")
@@ -131,18 +131,16 @@ def _goes_on() -> Column:
 
     Only text where a brace is followed by what cannot follow an object is parsed once more.
     """
-    alone = F.from_json(F.concat(F.lit("["), _text(), F.lit("]")), "ARRAY<STRING>")
+    alone = F.from_json(F.concat(F.lit("["), text(), F.lit("]")), "ARRAY<STRING>")
     is_one = F.coalesce(F.size(alone) == 1, F.lit(False))
-    return F.when(_text().rlike(r"\}\s*[^\s,}\]]"), ~is_one).otherwise(F.lit(False))
+    return F.when(text().rlike(r"\}\s*[^\s,}\]]"), ~is_one).otherwise(F.lit(False))
 
 
-def _typed(name: str) -> Column:
-    """A field as its type; null if it cannot be."""
-    kind = FIELDS[name]
+def typed_field(given: Column, kind: str) -> Column:
+    """A field's text as its type; null if it cannot be."""
     if kind == "TIMESTAMP":  # Spark would complete a time of day with today's date
-        has_date = F.col(f"raw.{name}").rlike(r"^\d{4}-\d")
-        return F.when(has_date, F.expr(f"try_cast(raw.{name} AS {kind})"))
-    return F.expr(f"try_cast(raw.{name} AS {kind})")
+        return F.when(given.rlike(r"^\d{4}-\d"), given.try_cast(kind))
+    return given.try_cast(kind)
 
 
 def _is_unreadable(name: str) -> Column:
@@ -152,7 +150,7 @@ def _is_unreadable(name: str) -> Column:
     return F.col(f"raw.{name}").isNotNull() & F.col(name).isNull()
 
 
-def _known_fields(table: Table) -> set[str]:
+def known_fields(table: Table) -> set[str]:
     return {"event_type", "attributes"} | (FIELDS.keys() & set(table.columns))
 
 
@@ -166,10 +164,10 @@ def _attributes(tables: Iterable[Table]) -> tuple[Column, Column]:
     """
     known = F.lit(None).cast("ARRAY<STRING>")
     for table in tables:
-        fields = F.array(*map(F.lit, sorted(_known_fields(table))))
+        fields = F.array(*map(F.lit, sorted(known_fields(table))))
         known = F.when(F.col("raw.event_type") == table.event_type, fields).otherwise(known)
     has_more = F.size(F.array_except("names", known)) > 0
-    everything = F.try_variant_get(F.try_parse_json(_text()), "$", "MAP<STRING, VARIANT>")
+    everything = F.try_variant_get(F.try_parse_json(text()), "$", "MAP<STRING, VARIANT>")
     more = F.map_filter(everything, lambda name, _: ~F.array_contains(known, name))
     given = F.col("given")
     beside = F.coalesce(
@@ -192,7 +190,7 @@ def _reasons(table: Table) -> Column:
     Whether anything is wrong is asked first, as one condition that Spark compiles; the array of
     codes, which it interprets, is made for the few that are: 1.6 times as fast on good events.
     """
-    typed = [name for name in sorted(_known_fields(table)) if FIELDS.get(name) != "STRING"]
+    typed = [name for name in sorted(known_fields(table)) if FIELDS.get(name) != "STRING"]
     faults = {f"{name}_unreadable": _is_unreadable(name) for name in typed}
     faults |= {check.reason: ~F.expr(check.condition) for check in table.checks}
     is_good = reduce(Column.__and__, (~fault for fault in faults.values()))
@@ -204,7 +202,7 @@ def _reasons(table: Table) -> Column:
     )
 
 
-def _by_type(values: Mapping[Table, Column], default: Column) -> Column:
+def by_type(values: Mapping[Table, Column], default: Column) -> Column:
     """A CASE over the event type."""
     result = default
     for table, value in values.items():

@@ -1,5 +1,6 @@
 """One interface for every source: a stream of rows that bronze takes as they are."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -10,18 +11,27 @@ from pipelines.errors import BrokerError, SourceError
 from pipelines.settings import KafkaSettings, Settings
 from pipelines.sources.files import file_events
 from pipelines.sources.kafka import kafka_events
+from pipelines.sources.kinesis import kinesis_events, require_stream
 
 
-def source_events(spark: SparkSession, settings: Settings) -> DataFrame:
+def source_events(
+    spark: SparkSession, settings: Settings, starts: Mapping[str, int] | None = None
+) -> DataFrame:
     """The configured source as a stream of bronze columns.
+
+    Args:
+        starts: of Kafka: by partition, where a stream without a checkpoint begins.
 
     Raises:
         BrokerError: the broker does not answer.
-        SourceError: the topic or folder does not exist.
+        SourceError: the topic, stream or folder does not exist.
     """
     if settings.source.kind == "kafka":
         require_topic(settings.source.kafka)
-        return kafka_events(spark, settings.source.kafka)
+        return kafka_events(spark, settings.source.kafka, starts)
+    if settings.source.kind == "kinesis":
+        require_stream(settings.source.kinesis)
+        return kinesis_events(spark, settings.source.kinesis)
     folder = files_folder(settings)
     if "://" not in folder and not Path(folder).is_dir():
         raise SourceError(f"folder {folder} does not exist; create it or set source.files.path")
@@ -31,17 +41,16 @@ def source_events(spark: SparkSession, settings: Settings) -> DataFrame:
 def source_name(settings: Settings) -> str:
     """The name under which the source's progress is kept."""
     source = settings.source
-    return source.kafka.topic if source.kind == "kafka" else "files"
+    return {
+        "kafka": source.kafka.topic,
+        "kinesis": source.kinesis.stream,
+        "files": "files",
+    }[source.kind]
 
 
 def files_folder(settings: Settings) -> str:
     """Where the files land; a relative path is meant from the lake's root."""
-    path = settings.source.files.path
-    if "://" in path or Path(path).is_absolute():
-        return path
-    if "://" in settings.root:
-        return f"{settings.root.rstrip('/')}/{path}"
-    return str(Path(settings.root).absolute() / path)
+    return settings.in_lake(settings.source.files.path)
 
 
 def require_topic(kafka: KafkaSettings) -> None:

@@ -6,13 +6,21 @@ Offsets go by the partition's number as text, as they stand in the JSON of the l
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipelines.errors import BrokerError
 
 _REPLY_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 15
+_NO_ID = "A" * 22  # what a broker older than 2.8 gives as a topic's id
 
 
 def ensure_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
@@ -38,8 +46,39 @@ def ensure_topic(bootstrap_servers: str, topic: str, partitions: int) -> None:
         ) from None
 
 
+def topic_id(client: AdminClient, topic: str) -> str:
+    """What tells a topic from a later one of the same name; empty if the broker knows none.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    try:
+        described = client.describe_topics(
+            TopicCollection([topic]), request_timeout=_REPLY_TIMEOUT_S
+        )
+        found = str(described[topic].result(_READ_TIMEOUT_S).topic_id)
+        return "" if found == _NO_ID else found
+    except (KafkaException, TimeoutError) as error:
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, KafkaError) and cause.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ""
+        raise BrokerError(
+            f"the Kafka broker does not say which topic {topic} is: {cause or 'no answer'}; "
+            "start it and run again"
+        ) from None
+
+
+def first_offsets(servers: str, topic: str) -> dict[str, int]:
+    """By partition, the offset of the oldest message that it still holds."""
+    return {partition: low for partition, (low, _) in _watermarks(servers, topic).items()}
+
+
 def end_offsets(servers: str, topic: str) -> dict[str, int]:
     """By partition, the offset that its next message will get."""
+    return {partition: high for partition, (_, high) in _watermarks(servers, topic).items()}
+
+
+def _watermarks(servers: str, topic: str) -> dict[str, tuple[int, int]]:
     consumer = _consumer(servers)
     deadline = time.monotonic() + _READ_TIMEOUT_S
     try:
@@ -48,7 +87,7 @@ def end_offsets(servers: str, topic: str) -> dict[str, int]:
                 listed = consumer.list_topics(topic, timeout=_READ_TIMEOUT_S).topics[topic]
                 pairs = [(p, TopicPartition(topic, p)) for p in sorted(listed.partitions)]
                 return {
-                    str(p): consumer.get_watermark_offsets(at, timeout=_READ_TIMEOUT_S)[1]
+                    str(p): consumer.get_watermark_offsets(at, timeout=_READ_TIMEOUT_S)
                     for p, at in pairs
                 }
             except KafkaException:  # a topic just created has no leader for some milliseconds

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.errors import QueryError, ViewError
 from pipelines.io.query import run_select
-from pipelines.io.read import exists, last_commit, read, version_of
+from pipelines.io.read import exists, last_metadata, read, version_of
 from pipelines.io.write import write_view
 from pipelines.registry import views_in_order
 from pipelines.settings import Settings
@@ -69,7 +69,7 @@ def shown(spark: SparkSession, settings: Settings, view: View) -> Shown | None:
     """The versions that a view shows; None if it was never refreshed."""
     if not exists(spark, settings, view.name):
         return None
-    metadata = last_commit(spark, settings, view.name).get("userMetadata")
+    metadata = last_metadata(spark, settings, view.name)
     return Shown(**json.loads(metadata)) if metadata else None
 
 

@@ -172,7 +172,11 @@ def test_program_runs_on_this_machine_and_on_a_cluster(cluster: Cluster, tmp_pat
     settings = load_settings(overrides={"root": str(tmp_path / "lake")})
     where = ("--root", settings.root, "--json")
     produce(settings, "first", [event("purchase", n) for n in range(10)])
-    assert result_of(submit("local[2]", "ingest", *where)) == {"bronze": 10, "silver": 10}
+    assert result_of(submit("local[2]", "ingest", *where)) == {
+        "bronze": 10,
+        "silver": 10,
+        "documents": 0,
+    }
 
     produce(settings, "second", [event("click", n) for n in range(10, 40)])
     log = {
@@ -181,7 +185,7 @@ def test_program_runs_on_this_machine_and_on_a_cluster(cluster: Cluster, tmp_pat
         "spark.eventLog.compress": "false",
     }
     done = submit(cluster.url, "ingest", *where, conf=log)
-    assert result_of(done) == {"bronze": 30, "silver": 30}
+    assert result_of(done) == {"bronze": 30, "silver": 30, "documents": 0}
     by_worker = cluster.executors()
     assert all(by_worker), "a worker ran no executor"
     busy = executors_that_worked(tmp_path)

@@ -18,7 +18,7 @@ from pipelines.sources.connection import Kafka
 from pipelines.sources.dataset import Dataset, send
 
 PRODUCED = "bronze = produced"
-ACCOUNTED = "bronze = silver + quarantine + dropped"
+ACCOUNTED = "bronze = silver + quarantine + late + dropped"
 UNIQUE = "event ids are unique"
 VIEW = "gold.item_funnel = recomputation"
 

@@ -24,8 +24,8 @@ SOON_S = 10  # far less than a Spark session takes to start on a busy machine an
 HOLDER = """
 import sys
 from pathlib import Path
-from pipelines.io.lake import writer_lock
-with writer_lock(Path(sys.argv[1])):
+from pipelines.io.lake import locks
+with locks(Path(sys.argv[1]), sys.argv[2:]):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -75,8 +75,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def another_writer(root: Path) -> Iterator[int]:
-    command = [sys.executable, "-c", HOLDER, str(root / "_state")]
+def another_writer(root: Path, *names: str) -> Iterator[int]:
+    command = [sys.executable, "-c", HOLDER, str(root / "_state"), *names]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT
     ) as process:
@@ -137,11 +137,24 @@ def test_absent_lake_is_code_1_and_says_what_to_do(tmp_path: Path, command: list
     assert time.monotonic() - started < SOON_S
 
 
-@pytest.mark.parametrize("command", [["check"], ["demo"], ["ingest"], ["train"]])
-def test_locked_lake_is_code_75_and_names_the_writer(empty_lake: Path, command: list[str]) -> None:
-    with another_writer(empty_lake) as pid:
-        done = lakehouse(*command, "--root", str(empty_lake), "--json")
-    assert_one_line(done, 75, f"process {pid} is writing to this lake; wait")
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("check", "silver.purchases"),
+        ("demo", "gold.sales_hourly"),
+        ("ingest", "bronze.events"),
+        ("refresh", "gold.top_sellers"),
+        ("train", "model"),
+        ("recommend", "gold.recommendations"),
+        ("publish", "online store"),
+    ],
+)
+def test_locked_table_is_code_75_and_names_it_and_its_writer(
+    empty_lake: Path, command: str, name: str
+) -> None:
+    with another_writer(empty_lake, name) as pid:
+        done = lakehouse(command, "--root", str(empty_lake), "--json")
+    assert_one_line(done, 75, f"process {pid} is writing to {name}; wait")
 
 
 def test_lack_of_java_is_named_with_the_remedy(empty_lake: Path, tmp_path: Path) -> None:

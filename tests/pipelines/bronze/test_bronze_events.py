@@ -36,9 +36,11 @@ def test_events_are_kept_byte_for_byte_with_their_origin(spark: SparkSession) ->
     )
 
 
-def test_lines_of_a_file_get_numbers_of_their_own(spark: SparkSession) -> None:
+def test_lines_get_their_number_in_the_file_when_a_task_reads_one_file(
+    spark: SparkSession,
+) -> None:
     lines = spark.createDataFrame(
-        [("f.jsonl", 0, None, b"same line", None, "x")] * 20, DELIVERED
-    ).repartition(3)
-    offsets = [row["source_offset"] for row in events(lines).collect()]
-    assert len(set(offsets)) == 20
+        [(f"{n % 3}.jsonl", 0, None, b"same line", None, "x") for n in range(30)], DELIVERED
+    ).repartitionByRange(3, "source")
+    found = sorted((row["source"], row["source_offset"]) for row in events(lines).collect())
+    assert found == [(f"{file}.jsonl", number) for file in range(3) for number in range(10)]

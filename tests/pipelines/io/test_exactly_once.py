@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 from given import event
 from pyspark.sql import SparkSession
+from topics import recreate_topic
 
 import pipelines.io.silver
 from pipelines.bronze.events import EVENTS
@@ -136,13 +136,19 @@ def dying_before(name: str, patch: pytest.MonkeyPatch) -> list[str]:
     """Let a silver batch die when it is about to write that table; returns what it has written."""
     written: list[str] = []
 
-    def write_or_die(df: Any, settings: Settings, table: Any, **options: Any) -> None:
+    def write_or_die(df: Any, settings: Settings, table: Any, **options: Any) -> bool:
         if table.name == name:
             raise KeyError(f"died before {name}")
-        write(df, settings, table, **options)
+        is_new = write(df, settings, table, **options)
         written.append(table.name)
+        return is_new
+
+    def one_by_one(_spark: SparkSession, writes: Iterable[Callable[[], None]]) -> None:
+        for run_write in writes:
+            run_write()
 
     patch.setattr(pipelines.io.silver, "write", write_or_die)
+    patch.setattr(pipelines.io.silver, "in_parallel", one_by_one)
     return written
 
 
@@ -347,18 +353,3 @@ def test_recreated_topic_stops_the_stream_and_says_what_to_do(
     assert "no longer holds the offsets" in str(caught.value)
     assert "source.kafka.topic" in str(caught.value)
     assert origins(spark, kafka_lake) == before
-
-
-def recreate_topic(settings: Settings) -> None:
-    kafka = settings.source.kafka
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    admin.delete_topics([kafka.topic])[kafka.topic].result(20)
-    deadline = time.monotonic() + 20
-    while kafka.topic in admin.list_topics(timeout=10).topics:
-        assert time.monotonic() < deadline, "the topic was not deleted"
-    while True:  # the name is free a moment after it has gone from the list
-        try:
-            ensure_topic(kafka.bootstrap_servers, kafka.topic, kafka.partitions)
-            return
-        except (BrokerError, KafkaException):
-            assert time.monotonic() < deadline, "the topic was not created"

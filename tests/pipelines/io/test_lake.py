@@ -1,7 +1,8 @@
-"""A lake: made once, of one version, and written by one process at a time."""
+"""A lake: made once, of one version, and each table written by one process at a time."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import LakeError, LockedError
-from pipelines.io.lake import FORMAT_VERSION, open_lake, writer_lock
+from pipelines.io.lake import FORMAT_VERSION, locks, open_lake
 from pipelines.settings import Settings, load_settings
 
-# A writer that says when it has the lock and keeps it until its standard input closes.
+# A writer that says when it has the locks and keeps them until its standard input closes.
 HOLDER = """
 import sys
 from pathlib import Path
-from pipelines.io.lake import writer_lock
-with writer_lock(Path(sys.argv[1])):
+from pipelines.io.lake import locks
+with locks(Path(sys.argv[1]), sys.argv[2:]):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -31,8 +32,8 @@ def settings_of(root: Path) -> Settings:
 
 
 @contextmanager
-def another_writer(state: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLDER, str(state)]
+def another_writer(state: Path, *names: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLDER, str(state), *names]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -119,28 +120,86 @@ def test_root_below_a_file_is_named(tmp_path: Path) -> None:
         open_lake(settings_of(tmp_path / "file" / "lake"), create=True)
 
 
-def test_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+def test_two_processes_that_make_a_lake_at_once_make_one(tmp_path: Path) -> None:
+    make = (
+        "import sys; from pipelines.io.lake import open_lake; "
+        "from pipelines.settings import load_settings; "
+        "s = load_settings(overrides={'root': sys.argv[1]}); sys.stdin.readline(); "
+        "open_lake(s, create=True)"
+    )
+    command = [sys.executable, "-c", make, str(tmp_path / "lake")]
+    makers = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(4)]
+    for maker in makers:
+        assert maker.stdin
+        maker.stdin.close()  # each makes the lake as soon as it has loaded its settings
+    assert [maker.wait(60) for maker in makers] == [0, 0, 0, 0]
+    assert open_lake(settings_of(tmp_path / "lake")).is_dir()
+
+
+def test_lake_whose_maker_died_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "_state").mkdir()
+    assert (open_lake(settings_of(tmp_path), create=True) / "lake.json").is_file()
+
+
+def test_second_writer_of_a_table_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     state = open_lake(settings_of(tmp_path), create=True)
-    with another_writer(state) as first:
-        message = f"process {first.pid} is writing to this lake; wait"
-        with pytest.raises(LockedError, match=message), writer_lock(state):
+    with another_writer(state, "bronze.events", "silver.items") as first:
+        message = f"process {first.pid} is writing to silver.items; wait"
+        with pytest.raises(LockedError, match=message), locks(state, ["silver.items"]):
             pass
-    with writer_lock(state):
-        assert (state / "writer.lock").read_text() == str(os.getpid())
+    with locks(state, ["silver.items"]):
+        assert (state / "locks" / "silver.items.lock").read_text() == str(os.getpid())
+
+
+def test_other_tables_are_free(tmp_path: Path) -> None:
+    state = open_lake(settings_of(tmp_path), create=True)
+    with (
+        another_writer(state, "bronze.events", "silver.items"),
+        another_writer(state, "gold.top_sellers"),
+        locks(state, ["gold.sales_hourly", "gold.recommendations"]),
+    ):
+        pass
+
+
+def test_refused_writer_lets_go_of_what_it_had_taken(tmp_path: Path) -> None:
+    state = open_lake(settings_of(tmp_path), create=True)
+    with another_writer(state, "silver.items"):
+        wanted = ["silver.purchases", "silver.items", "silver.clicks"]
+        with pytest.raises(LockedError), locks(state, wanted):
+            pass
+        with another_writer(state, "silver.clicks", "silver.purchases"):
+            pass
+
+
+def test_writers_that_name_the_same_tables_in_another_order_do_not_wait(tmp_path: Path) -> None:
+    state = open_lake(settings_of(tmp_path), create=True)
+    with another_writer(state, "b", "a"), pytest.raises(LockedError, match=r"writing to a;"):
+        locks(state, ["b", "a", "b"]).__enter__()
 
 
 def test_lock_is_free_after_kill_9_of_its_holder(tmp_path: Path) -> None:
     state = open_lake(settings_of(tmp_path), create=True)
-    with another_writer(state) as first:
+    with another_writer(state, "bronze.events") as first:
         first.kill()
         first.wait()
-        assert (state / "writer.lock").read_text() == str(first.pid)
-        with writer_lock(state):
+        assert (state / "locks" / "bronze.events.lock").read_text() == str(first.pid)
+        with locks(state, ["bronze.events"]):
             pass
 
 
-def test_second_lake_has_a_lock_of_its_own(tmp_path: Path) -> None:
+def test_stopped_process_keeps_its_lock(tmp_path: Path) -> None:
+    """It may go on at any time, and would then write beside whoever took over."""
+    state = open_lake(settings_of(tmp_path), create=True)
+    with another_writer(state, "bronze.events") as first:
+        first.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+        with pytest.raises(LockedError, match=f"process {first.pid} is writing to bronze.events"):
+            locks(state, ["bronze.events"]).__enter__()
+        first.send_signal(signal.SIGCONT)
+
+
+def test_second_lake_has_locks_of_its_own(tmp_path: Path) -> None:
     one = open_lake(settings_of(tmp_path / "one"), create=True)
     two = open_lake(settings_of(tmp_path / "two"), create=True)
-    with writer_lock(one), writer_lock(two):
+    with locks(one, ["bronze.events"]), locks(two, ["bronze.events"]):
         pass

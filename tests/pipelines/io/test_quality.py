@@ -1,8 +1,11 @@
 """One definition of a check, two uses: it splits the rows, and Great Expectations agrees."""
 
 import json
+import os
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,23 @@ from given import event
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipelines import lake_commands
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import CheckError
+from pipelines.io.lake import table_path
 from pipelines.io.quality import docs_context, validate, validate_tables
+from pipelines.io.read import read, version_of
+from pipelines.io.write import write
 from pipelines.registry import SILVER_EVENTS, transformation
 from pipelines.settings import Settings
+from pipelines.silver.clicks import CLICKS
 from pipelines.silver.event import MAX_CENTS, typed_events
+from pipelines.silver.items import ITEMS
+from pipelines.silver.quality import QUALITY
 from pipelines.table import Check, Table, not_null
+
+Rows = Callable[[Table, Iterable[dict[str, Any]]], DataFrame]
+Add = Callable[..., None]
 
 FACTS: list[dict[str, object]] = [
     {},
@@ -112,19 +125,104 @@ def test_great_expectations_refuses_what_the_split_refuses(
     assert untested == set(), "give an event that breaks it"
 
 
-def test_committed_rows_pass_and_data_docs_are_written(
-    spark: SparkSession,
-    lake: Settings,
-    take_in: Callable[[Settings, Iterable[object]], None],
+@pytest.fixture
+def add(rows: Rows, lake: Settings) -> Add:
+    """Commit valid rows to a table, one for each number."""
+
+    def commit(table: Table, *numbers: int, **fields: object) -> None:
+        given = [
+            {
+                "event_id": str(uuid.UUID(int=number)),
+                "occurred_at": datetime(2017, 3, 1) + timedelta(days=number),
+                "item_id": "i1",
+                "payload_hash": number,
+                "source": "s",
+                "source_partition": 0,
+                "source_offset": number,
+                "region": "north",
+                "session_id": "s1",
+                "title": "Milk",
+                **fields,
+            }
+            for number in numbers
+        ]
+        write(rows(table, given).coalesce(1), lake, table)
+
+    return commit
+
+
+def test_what_was_committed_since_the_last_time_is_validated_and_its_trend_kept(
+    spark: SparkSession, lake: Settings, add: Add
 ) -> None:
-    take_in(lake, [event("click", 1), event("click", 2, session_id=None), event("purchase", 3)])
-    results, page = validate_tables(spark, lake, SILVER_EVENTS)
-    assert [result.table for result in results] == [table.name for table in SILVER_EVENTS]
-    assert all(result.ok for result in results)
-    text = page.read_text()
-    for table in SILVER_EVENTS:
-        assert table.name in text
-    assert len(list((page.parent / "validations").rglob("*.html"))) == len(SILVER_EVENTS)
+    shown: list[int] = []
+
+    def run(full: bool = False) -> list[tuple[str, int]]:
+        results, page = validate_tables(spark, lake, SILVER_EVENTS, full=full)
+        assert all(result.ok for result in results)
+        pages = list((page.parent / "validations").rglob("*.html"))
+        assert len(pages) == (len(results) or shown[-1])
+        assert all(result.table in page.read_text() for result in results)
+        shown.append(len(pages))
+        return [(result.table, result.rows) for result in results]
+
+    add(CLICKS, 1)
+    add(ITEMS, 2)
+    assert run() == [("silver.clicks", 1), ("silver.items", 1)]
+    assert run() == []
+    add(CLICKS, 3, 4)
+    add(CLICKS, 5)
+    assert run() == [("silver.clicks", 3)]
+    add(ITEMS, 6)  # replaces what stands
+    add(ITEMS, 7, item_id="i2")
+    assert run() == [("silver.items", 2)]
+    assert run(full=True) == [("silver.clicks", 4), ("silver.items", 2)]
+
+    trend = read(spark, lake, QUALITY.name)
+    assert trend.where("NOT success OR failures > 0").isEmpty()
+    spans = trend.where("table_name = 'silver.clicks'").collect()
+    by_run = {(row["from_version"], row["to_version"], row["rows"]) for row in spans}
+    assert by_run == {(0, 1, 1), (2, 3, 3), (0, 3, 4)}  # version 0 made the table
+    checks = {check.reason for check in CLICKS.checks}
+    assert Counter(row["reason"] for row in spans) == dict.fromkeys(checks, len(by_run))
+
+
+def test_broken_row_that_got_in_is_found_once_and_stays_in_the_trend(
+    spark: SparkSession, lake: Settings, add: Add
+) -> None:
+    add(CLICKS, 1, 2)
+    lake_commands.validate(root=lake.root)
+    add(CLICKS, 3, item_id="a b")
+    with pytest.raises(CheckError, match=r"silver\.clicks', 'item_id_malformed', 1"):
+        lake_commands.validate(root=lake.root)
+    failed = read(spark, lake, QUALITY.name).where("NOT success").collect()
+    assert [(row["reason"], row["rows"], row["failures"]) for row in failed] == [
+        ("item_id_malformed", 1, 1)
+    ]
+    lake_commands.validate(root=lake.root)
+    with pytest.raises(CheckError, match="item_id_malformed"):
+        lake_commands.validate(root=lake.root, full=True)
+
+
+def test_rewritten_files_are_nothing_new_and_changes_that_may_be_gone_are_not_asked_for(
+    spark: SparkSession, lake: Settings, add: Add
+) -> None:
+    def run() -> list[tuple[int, int]]:
+        results, _ = validate_tables(spark, lake, [CLICKS])
+        return [(result.from_version, result.rows) for result in results]
+
+    add(CLICKS, 1)
+    add(CLICKS, 2)
+    assert run() == [(0, 2)]
+    validated = version_of(spark, lake, CLICKS.name)
+    spark.sql(f"OPTIMIZE delta.`{table_path(lake, CLICKS.name)}`")
+    assert version_of(spark, lake, CLICKS.name) > validated, "nothing was rewritten"
+    assert run() == [(validated + 1, 0)]
+    add(CLICKS, 3)
+    newest = version_of(spark, lake, CLICKS.name)
+    log = Path(table_path(lake, CLICKS.name)) / "_delta_log" / f"{newest:020}.json"
+    beyond = log.stat().st_mtime - lake.maintain.retention_hours * 3600 - 1
+    os.utime(log, (beyond, beyond))
+    assert run() == [(0, 3)]
 
 
 @pytest.mark.parametrize(

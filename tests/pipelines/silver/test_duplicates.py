@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.silver.duplicates import IDENTITY, suspected, suspects, verdicts, with_is_latest
+from pipelines.silver import duplicates
+from pipelines.silver.duplicates import (
+    suspects,
+    verdicts,
+    with_id_hash,
+    with_is_latest,
+)
 
 SCHEMA = (
     "event_id STRING, table_name STRING, payload_hash BIGINT, source STRING, source_partition INT,"
@@ -82,8 +88,10 @@ def test_verdicts_agree_with_a_plain_model(spark: SparkSession, histories, order
     expected = model(events, known)
     assert found_by(new, standing_rows) == expected
     # Looking only at the suspects gives the same verdicts.
-    hashes = suspects(new, standing_rows)
-    narrowed = found_by(suspected(new, hashes), suspected(standing_rows, hashes))
+    hashed = with_id_hash(new)
+    stand = duplicates.standing(hashed, with_id_hash(standing_rows))
+    few = hashed.join(suspects(hashed, stand), "id_hash", "left_semi")
+    narrowed = found_by(few, stand)
     assert narrowed == expected
 
 
@@ -111,9 +119,11 @@ def test_an_id_reused_in_another_table_is_a_conflict(spark: SparkSession) -> Non
 def test_ids_seen_once_are_under_no_suspicion(spark: SparkSession) -> None:
     events = frame(spark, [Sent("a", "t", 1, "s", 0, 0), Sent("b", "t", 1, "s", 0, 1)])
     known = frame(spark, [Sent("b", "t", 1, "s", 0, 7), Sent("c", "t", 1, "s", 0, 8)])
-    kept = suspected(events, suspects(events, known))
-    assert tuple(kept.columns) == IDENTITY
-    assert_rows(kept, [{"event_id": "b"}])
+    hashed = with_id_hash(events)
+    stand = duplicates.standing(hashed, with_id_hash(known))
+    assert_rows(stand, [{"event_id": "b", "source_offset": 7}])
+    few = hashed.join(suspects(hashed, stand), "id_hash", "left_semi")
+    assert_rows(few, [{"event_id": "b", "source_offset": 1}])
 
 
 def test_the_latest_of_a_key_is_one_row_whatever_ties(spark: SparkSession) -> None:

@@ -1,0 +1,81 @@
+"""The folder of documents into silver.documents, exactly once.
+
+The table itself says what was taken in: a pass takes the files of which no row tells the present
+state. So there is no checkpoint that could be lost, a repeated pass writes the same rows again by
+their key, and a pass that died is continued by the next one.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.io.read import read
+from pipelines.io.stream_report import reporting
+from pipelines.io.write import write
+from pipelines.settings import Settings
+from pipelines.silver.documents import (
+    DOCUMENTS,
+    DOCUMENTS_QUARANTINE,
+    documents,
+    not_yet,
+    placed,
+)
+from pipelines.sources.documents import contents, listing, open_folder
+
+
+def ingest_documents(
+    spark: SparkSession, settings: Settings, progress: Callable[[str, int], None]
+) -> int:
+    """Take in the documents that are new or have changed.
+
+    Returns:
+        How many have bytes that the table did not hold yet; 0 if there is no folder.
+    """
+    folder = settings.in_lake(settings.documents.path)
+    files = open_folder(spark, folder)
+    if files is None:
+        return 0
+    found = placed(listing(files, folder)).localCheckpoint()
+    _refuse(settings, found.where(F.size("reasons") > 0))
+    standing = read(spark, settings, DOCUMENTS.name)
+    settled = standing.where(F.coalesce("text_reason", F.lit("")) != "not_read")
+    new = not_yet(found.where(F.size("reasons") == 0), settled).sort("reference").localCheckpoint()
+    uris = [row["uri"] for row in new.select("uri").collect()]
+    count, size = 0, settings.documents.max_files_per_batch
+    with reporting(settings.state, "documents") as report:
+        for start in range(0, len(uris), size):
+            started = time.monotonic()
+            batch = uris[start : start + size]
+            count += _take_in(settings, new.where(F.col("uri").isin(batch)), files, batch)
+            done = start + len(batch)
+            report.batch(len(batch), time.monotonic() - started, len(uris) - done, "files")
+            progress("documents", done)
+    return count
+
+
+def _take_in(settings: Settings, new: DataFrame, files: DataFrame, uris: list[str]) -> int:
+    """Read and write one batch of documents; returns how many have new bytes."""
+    spark = new.sparkSession
+    now = datetime.now(UTC)
+    limits = settings.documents
+    standing = read(spark, settings, DOCUMENTS.name)
+    seen = contents(files, uris, limits).localCheckpoint()
+    rows = documents(new, seen, standing, limits.max_bytes, F.lit(now))
+    # What could not be read is tried again each time; that it still cannot changes nothing.
+    known = ["reference", "size_bytes", "modified_at", "text_reason"]
+    changed = rows.join(standing.select(*known), known, "left_anti").localCheckpoint()
+    if not changed.isEmpty():
+        write(changed, settings, DOCUMENTS)
+    return changed.where(F.col("ingested_at") == F.lit(now)).count()
+
+
+def _refuse(settings: Settings, misplaced: DataFrame) -> None:
+    standing = read(misplaced.sparkSession, settings, DOCUMENTS_QUARANTINE.name)
+    now = F.lit(datetime.now(UTC)).alias("ingested_at")
+    columns = [name for name in DOCUMENTS_QUARANTINE.columns if name != "ingested_at"]
+    refused = not_yet(misplaced, standing).select(*columns, now)
+    if not refused.isEmpty():
+        write(refused, settings, DOCUMENTS_QUARANTINE)

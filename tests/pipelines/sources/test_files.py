@@ -1,0 +1,121 @@
+"""Files in a folder: each row once, numbered as in its file, and nothing broken goes unseen."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from given import event
+from landing import Landings
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from pipelines.errors import SourceError
+from pipelines.io.ingest import ingest
+from pipelines.io.read import read
+from pipelines.settings import Settings
+
+
+def numbered(lines: list[bytes]) -> list[tuple[int, bytes]]:
+    return list(enumerate(lines))
+
+
+def lines(count: int, width: int = 40) -> list[bytes]:
+    return [b'{"n":%0*d}' % (width, n) for n in range(count)]
+
+
+def test_json_lines_are_numbered_as_in_their_file_however_it_is_read(
+    landing: Landings, spark: SparkSession
+) -> None:
+    folder = landing("json")
+    for number, count in enumerate((700, 3, 200)):
+        folder.put(f"{number}.jsonl", b"\n".join(lines(count)) + b"\n")
+    folder.put("deep/packed.jsonl.gz", gzip.compress(b"\n".join(lines(300))))
+    folder.put("windows.json", b"\xef\xbb\xbf" + b"\r\n".join(lines(3)) + b"\r\n")
+    folder.put("empty.jsonl", b"")
+    folder.put("latin1", b'{"a":"\xe9"}\n\n{"b":1}')
+    expected = {f"{n}.jsonl": numbered(lines(count)) for n, count in enumerate((700, 3, 200))}
+    expected["packed.jsonl.gz"] = numbered(lines(300))
+    expected["windows.json"] = numbered(lines(3))
+    expected["latin1"] = numbered([b'{"a":"\xe9"}', b"", b'{"b":1}'])
+    assert folder.take() == expected
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "1k")
+    spark.conf.set("spark.sql.files.openCostInBytes", "1")
+    try:
+        assert folder.take("another checkpoint") == expected
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+        spark.conf.unset("spark.sql.files.openCostInBytes")
+    assert folder.take() == {}
+
+
+def test_file_that_is_still_written_is_taken_when_it_has_its_name_and_an_old_one_too(
+    landing: Landings,
+) -> None:
+    folder = landing("json")
+    names = ("a.jsonl.tmp", "b.part", "_c.jsonl", ".d.jsonl")
+    written = [folder.put(name, lines(1)[0]) for name in names]
+    for name in ("e.jsonl", "part", "tmp", "f.art", "g-tmp", "h.mp"):
+        folder.put(name, lines(1)[0])
+    assert folder.take().keys() == {"e.jsonl", "part", "tmp", "f.art", "g-tmp", "h.mp"}
+    for number, file in enumerate(written):
+        file.rename(file.with_name(f"done-{number}.jsonl"))
+    os.utime(folder.folder / "done-3.jsonl", (0, 0))
+    assert folder.take().keys() == {f"done-{number}.jsonl" for number in range(4)}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no gzip"])
+def test_damaged_file_is_named_and_taken_once_it_is_whole(landing: Landings, damage: str) -> None:
+    folder, whole = landing("json"), gzip.compress(b"\n".join(lines(5000)), mtime=0)
+    folder.put("good.jsonl", lines(1)[0])
+    file = folder.put("bad one.jsonl.gz", whole[:-500] if damage == "truncated" else b"text" * 99)
+    named = r"bronze: file:/\S*.*/bad one\.jsonl\.gz is damaged or incomplete; put a good file in"
+    with pytest.raises(SourceError, match=named):
+        folder.take()
+    file.write_bytes(whole)
+    assert {name: len(rows) for name, rows in folder.take().items()} == {
+        "good.jsonl": 1,
+        "bad%20one.jsonl.gz": 5000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format"), [("a.jsonl.gz", "json"), ("a.csv.gz", "csv"), ("a.parquet", "parquet")]
+)
+def test_empty_file_in_place_of_a_damaged_one_lets_the_stream_go_on(
+    landing: Landings, name: str, file_format: str
+) -> None:
+    folder = landing(file_format)
+    file = folder.put(name, b"neither gzip nor Parquet")
+    with pytest.raises(SourceError, match=r"bronze: .*an empty one to go on without it"):
+        folder.take()
+    file.write_bytes(b"")
+    assert folder.take() == {}
+
+
+def test_silver_sees_the_same_event_in_every_format(spark: SparkSession, lake: Settings) -> None:
+    landing = Path(lake.root) / "landing"
+    given = [event("purchase", number) for number in range(3)]
+    (landing / "a.jsonl").write_text(json.dumps(given[0]))
+    (landing / "csv").mkdir()
+    header = ",".join(given[1])
+    (landing / "csv" / "a.csv").write_text(f"{header}\n{','.join(map(str, given[1].values()))}\n")
+    (landing / "parquet").mkdir()
+    pq.write_table(pa.Table.from_pylist([given[2]]), landing / "parquet" / "a.parquet")
+    for file_format, folder in {"csv": "csv", "parquet": "parquet", "json": "."}.items():
+        files = lake.source.files.model_copy(
+            update={"format": file_format, "path": f"landing/{folder}"}
+        )
+        if file_format == "json":
+            for child in ("csv", "parquet"):
+                (landing / child).rename(Path(lake.root) / f"taken-{child}")
+        source = lake.source.model_copy(update={"files": files})
+        ingest(spark, lake.model_copy(update={"source": source}), lambda stage, count: None)
+    purchases = read(spark, lake, "silver.purchases")
+    told_apart = ("event_id", "payload_hash", "produced_at", "source", "source_offset")
+    rows = purchases.withColumn("attributes", F.to_json("attributes")).drop(*told_apart).collect()
+    assert len(rows) == 3
+    assert len(set(rows)) == 1
