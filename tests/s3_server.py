@@ -1,6 +1,8 @@
 """A real S3 server (SeaweedFS) on a free port of this machine, gone when its block ends."""
 
+import ctypes
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +25,7 @@ _IDENTITY = {
 }
 _PARTS = ("s3", "master", "volume", "filer", "admin")
 _START_S = 30
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,22 @@ def s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
     )
     with (folder / "server.log").open("wb") as log, ExitStack() as stack:
-        process = stack.enter_context(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder))
+        process = stack.enter_context(
+            subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=folder, preexec_fn=_end_with_parent
+            )
+        )
         stack.callback(process.kill)
         for bucket in buckets:
             _until_it_answers(process, folder, lambda b=bucket: client.create_bucket(Bucket=b))
             put = {"Bucket": bucket, "Key": "ready", "Body": b""}
             _until_it_answers(process, folder, lambda p=put: client.put_object(**p))
         yield S3Server(endpoint, client, process)
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed leaves no server behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_ports(count: int) -> list[int]:

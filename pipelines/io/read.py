@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from pipelines.errors import LakeError
@@ -17,6 +18,7 @@ from pipelines.table import Table
 
 NOT_YET = -1  # the version of a table before its first commit
 _COMMITS_LOOKED_AT = 20  # `maintain` adds two at most between two writes of a view
+_UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
 
 
 def schema_of(table: Table) -> StructType:
@@ -64,10 +66,11 @@ def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str,
 
 
 def last_metadata(spark: SparkSession, settings: Settings, name: str) -> str | None:
-    """The newest `userMetadata` of a table; a commit of `maintain` leaves it as it was."""
+    """`userMetadata` of the newest commit that is not one of `maintain`, which alters no row."""
     commits = DeltaTable.forPath(spark, table_path(settings, name)).history(_COMMITS_LOOKED_AT)
-    row = commits.where("userMetadata IS NOT NULL").orderBy("version", ascending=False).first()
-    return str(row["userMetadata"]) if row else None
+    writes = commits.where(~F.col("operation").isin(*_UPKEEP))
+    row = writes.orderBy("version", ascending=False).first()
+    return row["userMetadata"] if row else None
 
 
 def version_of(spark: SparkSession, settings: Settings, name: str) -> int:
