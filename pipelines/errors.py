@@ -83,6 +83,10 @@ class LockedError(LakehouseError):
     exit_code = 75
 
 
+class ConflictError(LakehouseError):
+    """Other writers' commits to a table spoiled one of ours, however often it was tried."""
+
+
 class StorageError(LakehouseError):
     """The service that keeps the lake cannot be reached or refuses."""
 

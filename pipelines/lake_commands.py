@@ -1,6 +1,6 @@
 """The commands of the lake: from events to tables, views and answers in SQL."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -121,7 +121,8 @@ def refresh(
     """Bring gold views up to date."""
     from pipelines.io.session import spark_session
     from pipelines.registry import views_in_order
-    from pipelines.views.refresh import plan
+    from pipelines.views.explain import COLUMNS, explained
+    from pipelines.views.refresh import Refreshed
     from pipelines.views.refresh import refresh as bring_up_to_date
 
     settings = settings_for(env, root)
@@ -131,16 +132,16 @@ def refresh(
     with writing(settings, *changed):
         spark = spark_session(settings)
         if explain:
-            plans = {v.name: plan(spark, settings, v, full=full) for v in chosen}
-            rows = [(name, *how) for name, how in plans.items()]
-            show(plans, as_json=as_json, text=table("plan", ("view", "strategy", "reason"), rows))
+            plans = [explained(spark, settings, view, full=full) for view in chosen]
+            rows = [tuple(asdict(found).values()) for found in plans]
+            show({"views": plans}, as_json=as_json, text=table("plan", COLUMNS, rows))
             return
         done = bring_up_to_date(
             spark, settings, [v.name for v in chosen], full=full,
             progress=lambda r: progress.note(f"{r.view}: {r.strategy} ({r.reason})"),
         )  # fmt: skip
     cells = [tuple(asdict(result).values()) for result in done]
-    columns = ("view", "strategy", "reason", "rows", "seconds")
+    columns = [field.name.replace("_", " ") for field in fields(Refreshed)]
     show({"views": done}, as_json=as_json, text=table("refreshed", columns, cells))
 
 

@@ -127,3 +127,21 @@ def run(
     show(done, as_json=as_json, text=table(f"{job}: {done.state}", columns, rows))
     if str(done.state) != "SUCCESS":
         raise LakehouseError(f"job {job} failed; its logs are in {folder}")
+
+
+@app.command()
+def bundle(
+    as_json: Json = False,
+    out: Annotated[Path | None, typer.Option(help="The folder; build/gold if not given.")] = None,
+) -> None:
+    """Write the gold views as materialized views of the Databricks pipeline in the bundle."""
+    import tempfile
+
+    from pipelines.databricks import PIPELINE_DIR, write_pipeline
+    from pipelines.io.session import spark_session
+
+    folder = out or PIPELINE_DIR
+    with tempfile.TemporaryDirectory() as scratch:  # no lake is needed, only Spark's own log
+        files = write_pipeline(spark_session(settings_for("local", scratch)), folder)
+    text = f"{len(files)} materialized views written to {folder}"
+    show({"folder": folder, "files": [file.name for file in files]}, as_json=as_json, text=text)

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
 from pipelines.gold.recommendations import RECOMMENDATIONS
+from pipelines.gold.refreshes import REFRESHES
 from pipelines.silver.batches import BATCHES
 from pipelines.silver.clicks import CLICKS, clicks
 from pipelines.silver.documents import DOCUMENTS, DOCUMENTS_QUARANTINE
@@ -18,7 +19,7 @@ from pipelines.silver.price_changes import PRICE_CHANGES, price_changes
 from pipelines.silver.purchases import PURCHASES, purchases
 from pipelines.silver.quality import QUALITY
 from pipelines.table import Overwrite, Table, Upsert, quarantine_of
-from pipelines.view import GOLD_DIR, View, load_views
+from pipelines.view import GOLD_DIR, View, check_columns, line_of_table, load_views
 
 _TRANSFORMATIONS: dict[Table, Callable[[DataFrame], DataFrame]] = {
     CLICKS: clicks,
@@ -42,6 +43,7 @@ TABLES: tuple[Table, ...] = (
     DOCUMENTS_QUARANTINE,
     QUALITY,
     RECOMMENDATIONS,
+    REFRESHES,
 )
 # What `ingest` writes: all that is not derived from silver.
 INGESTED: tuple[Table, ...] = tuple(
@@ -67,7 +69,9 @@ def views_in_order(names: Iterable[str] = (), views: Iterable[View] = VIEWS) -> 
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
-            raise RegistryError(f"views read each other in a circle: {' -> '.join((*path, name))}")
+            circle = " -> ".join((*path[path.index(name) :], name))
+            where = f"{by_name[path[-1]].path}:{line_of_table(by_name[path[-1]], name)}"
+            raise RegistryError(f"{where}: views read each other in a circle: {circle}")
         if name in done or name not in by_name:
             return
         for source in by_name[name].inputs:
@@ -93,6 +97,7 @@ def check(tables: Iterable[Table] = TABLES, views: Iterable[View] = VIEWS) -> No
     Raises:
         RegistryError: a duplicate name, an unknown input, a circle, a key or clustering column
             that is not in the schema.
+        ViewError: a view names a column that its inputs lack.
     """
     tables, views = tuple(tables), tuple(views)
     names = [table.name for table in tables] + [view.name for view in views]
@@ -104,8 +109,13 @@ def check(tables: Iterable[Table] = TABLES, views: Iterable[View] = VIEWS) -> No
     for view in views:
         for source in view.inputs:
             if source not in names:
-                raise RegistryError(f"{view.path}: reads {source}, which does not exist")
+                where = f"{view.path}:{line_of_table(view, source)}"
+                raise RegistryError(f"{where}: reads {source}, which does not exist")
     views_in_order(views=views)
+    columns = {table.name: table.columns for table in tables}
+    columns |= {view.name: tuple(name for name, _ in view.column_comments) for view in views}
+    for view in views:
+        check_columns(view, columns)
 
 
 def _check_columns(table: Table) -> None:

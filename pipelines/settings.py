@@ -70,6 +70,7 @@ class DocumentsSettings(_Section):
     max_bytes: int = Field(ge=1, lt=2**31)  # Spark holds a file in one array
     max_seconds: float = Field(gt=0)
     max_files_per_batch: int = Field(ge=1)
+    every_s: float = Field(gt=0)
 
 
 class S3Settings(_Section):

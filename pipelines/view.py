@@ -4,17 +4,30 @@ The file opens with the grain in one sentence and `-- key: value` lines; each ou
 followed by a comment that says what it is.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ParseError, TokenError
+from sqlglot.errors import OptimizeError, ParseError, SqlglotError, TokenError
+from sqlglot.optimizer.qualify import qualify
 
 from pipelines.errors import ViewError
 
 _OPTIONS = ("key", "cluster by")
+# What gives another value at another time, place or order of rows: such a view equals no
+# recomputation. Spark's names, lower case; sqlglot has classes for some of them.
+_UNSTABLE = {
+    "any_value", "curdate", "current_catalog", "current_database", "current_date",
+    "current_schema", "current_time", "current_timestamp", "current_timezone", "current_user",
+    "first", "first_value", "input_file_block_length", "input_file_block_start",
+    "input_file_name", "last", "last_value", "localtimestamp", "monotonically_increasing_id",
+    "now", "rand", "randn", "random", "randstr", "session_user", "shuffle", "spark_partition_id",
+    "uniform", "user", "uuid", "version",
+}  # fmt: skip
 GOLD_DIR = Path(__file__).resolve().parent / "gold"
 
 
@@ -52,10 +65,16 @@ def load_view(path: Path) -> View:
     """Read one view.
 
     Raises:
-        ViewError: the SQL does not parse, is not one SELECT, or the contract is incomplete.
+        ViewError: the SQL does not parse, is not one SELECT, gives other rows at another time, or
+            the contract is incomplete.
     """
     sql = path.read_text(encoding="utf-8")
     select = parse_select(sql, str(path))
+    for line, what in unstable(sql, select):
+        raise ViewError(
+            f"{path}:{line}: {what} may give another value at the next run; use what the rows "
+            "say, such as MAX(occurred_at)"
+        )
     header = _header(sql, path)
     comments = _column_comments(select)
     columns = [name for name, _ in comments]
@@ -92,11 +111,67 @@ def parse_select(sql: str, where: str) -> exp.Query:
         problem = first.get("description", "cannot be read").rstrip(".")
         near = f" near '{first['highlight']}'" if first.get("highlight") else ""
         raise ViewError(f"{where}{line}: not valid SQL: {problem}{near}") from None
-    except TokenError as error:
-        raise ViewError(f"{where}: not valid SQL: {error}".splitlines()[0]) from None
+    except TokenError:
+        line = _line_left_open(sql)
+        raise ViewError(f"{where}:{line}: not valid SQL: something is not closed") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise ViewError(f"{where}: must be one SELECT statement")
     return statements[0]
+
+
+def unstable(sql: str, select: exp.Query) -> Iterator[tuple[int, str]]:
+    """Line and name of what may give other rows when the query runs again on the same rows."""
+    names: set[str] = {"tablesample"} if select.find(exp.TableSample) else set()
+    for call in select.find_all(exp.Func):
+        if isinstance(call.parent, exp.Window | exp.IgnoreNulls):
+            continue  # `FIRST(x) OVER (ORDER BY y)` says which is the first
+        elif isinstance(call, exp.Anonymous):
+            names |= {call.name.lower()} & _UNSTABLE
+        else:
+            names |= {name.lower() for name in call.sql_names()} & _UNSTABLE
+    lines = {t.text.lower(): t.line for t in reversed(sqlglot.tokenize(sql, read="spark"))}
+    # UNIX_TIMESTAMP() is read as one of CURRENT_TIMESTAMP, which the text does not name.
+    yield from sorted((lines.get(name) or lines.get("unix_timestamp", 1), name) for name in names)
+
+
+def check_columns(view: View, columns: Mapping[str, tuple[str, ...]]) -> None:
+    """Resolve every column that a view names, without a session.
+
+    Args:
+        columns: of every table and view, by name.
+
+    Raises:
+        ViewError: a column that does not exist; names the line.
+    """
+    schema: dict[str, dict[str, dict[str, str]]] = {}
+    for name in view.inputs:
+        layer, noun = name.split(".")
+        schema.setdefault(layer, {})[noun] = dict.fromkeys(columns[name], "unknown")
+    select = parse_select(view.sql, str(view.path))
+    try:
+        qualify(select.copy(), dialect="spark", schema=schema)
+    except OptimizeError as error:
+        said = str(error)
+        column = re.search(r"(?<=Column ')[^']+|(?<=Unknown column: )\S+|(?<=join: )\S+", said)
+        if column is None:
+            return  # SQL that is beyond this check: Spark says what it thinks of it
+        named = (one for one in select.find_all(exp.Identifier) if one.name == column[0])
+        line = re.search(r"(?<=Line: )\d+", said)
+        place = line[0] if line else min((one.meta.get("line", 1) for one in named), default=1)
+        known = ", ".join(view.inputs)
+        raise ViewError(f"{view.path}:{place}: no column {column[0]} in {known}") from None
+    except SqlglotError:
+        return
+
+
+def _line_left_open(sql: str) -> int:
+    """The line of a quote or comment that is never closed: up to there the text can be read."""
+    lines = sql.splitlines()
+    for end in range(len(lines) - 1, 0, -1):
+        with contextlib.suppress(TokenError):
+            sqlglot.tokenize("\n".join(lines[:end]), read="spark")
+            return end + 1
+    return 1
 
 
 def table_names(select: exp.Query) -> set[str]:
@@ -104,6 +179,13 @@ def table_names(select: exp.Query) -> set[str]:
     own = {cte.alias for cte in select.find_all(exp.CTE)}
     tables = select.find_all(exp.Table)
     return {name for table in tables if (name := table_name(table)) not in own}
+
+
+def line_of_table(view: View, name: str) -> int:
+    """The line on which a view first names a table."""
+    tables = parse_select(view.sql, str(view.path)).find_all(exp.Table)
+    lines = (table.this.meta.get("line", 1) for table in tables if table_name(table) == name)
+    return min(lines, default=1)
 
 
 def table_name(table: exp.Table) -> str:

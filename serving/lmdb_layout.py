@@ -7,11 +7,12 @@ under a generation of its own, so that a version is switched by rewriting one re
     n                        the last generation handed out
     g<generation>            state and kind: writing -> current -> doomed -> gone
     k<kind>                  the kind's current generation, version, time and number of entries
-    e<generation><key>       one value, compact JSON
+    e<generation><key>       one value, compact JSON; the key is a hash if it is too long for LMDB
 """
 
 import json
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any
 
 from pipelines.errors import StoreError
@@ -19,17 +20,24 @@ from serving.online import KindInfo
 
 FORMAT = b"1"
 MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less our first byte and the generation
+_HASHED = b"\xff"  # no UTF-8 begins with it
 BATCH_ENTRIES = 10_000  # a write transaction stays below this many entries
 WRITING, CURRENT, DOOMED = b"w", b"c", b"d"
 
 
 def key_bytes(text: str) -> bytes | None:
-    """The key as stored, or None where it cannot be a key."""
+    """The name of a kind as stored, or None where it cannot be one."""
+    key = entry_key(text)
+    return None if key is None or key.startswith(_HASHED) else key
+
+
+def entry_key(text: str) -> bytes | None:
+    """The key of an entry as stored: a hash if it is too long, None if it is not UTF-8."""
     try:
         key = text.encode()
     except UnicodeEncodeError:  # a lone surrogate
         return None
-    return key if len(key) <= MAX_KEY_BYTES else None
+    return key if len(key) <= MAX_KEY_BYTES else _HASHED + blake2b(key).digest()
 
 
 def scan(txn: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

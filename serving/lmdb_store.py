@@ -96,7 +96,7 @@ class LmdbStore:
 
     def get_many(self, kind: str, keys: Iterable[str]) -> dict[str, Answer]:
         """See `OnlineStore.get_many`."""
-        wanted = [(key, name) for key in keys if (name := layout.key_bytes(key)) is not None]
+        wanted = [(key, name) for key in keys if (name := layout.entry_key(key)) is not None]
         with self._reading() as txn:
             record = txn.get(b"k" + (layout.key_bytes(kind) or b""))
             if record is None:
@@ -181,12 +181,9 @@ class LmdbStore:
 
 def _encoded(kind: str, entries: Iterable[tuple[str, JSONValue]]) -> Iterator[tuple[bytes, bytes]]:
     for key, value in entries:
-        name = layout.key_bytes(key)
+        name = layout.entry_key(key)
         if name is None:
-            raise StoreError(
-                f"cannot publish {kind}: key {key!r:.40}... is not UTF-8 of at most"
-                f" {layout.MAX_KEY_BYTES} bytes; shorten or drop it"
-            )
+            raise StoreError(f"cannot publish {kind}: key {key!r:.80} is not UTF-8; drop it")
         try:
             text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             yield name, text.encode()

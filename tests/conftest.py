@@ -4,12 +4,14 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
+from quick_java import QUICK_JAVA
 
 from pipelines.io.ingest import ingest
 from pipelines.io.lake import open_lake
@@ -25,7 +27,10 @@ SMALL = {
     "spark.master": "local[2]",
     "spark.driver_memory": "1g",
     "spark.shuffle_partitions": 2,
-    "spark.conf": {"spark.sql.adaptive.enabled": "false"},  # replanning costs more than it saves
+    "spark.conf": {
+        "spark.sql.adaptive.enabled": "false",  # replanning costs more than it saves
+        "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Duser.timezone=UTC",
+    },
     "model.rank": 4,
     "model.iterations": 2,
     "model.min_item_purchases": 1,
@@ -50,7 +55,11 @@ def spark(session_root: Path) -> SparkSession:
 @pytest.fixture(scope="session")
 def broker(session_root: Path) -> Iterator[Kafka]:
     """A real Kafka broker; tests tell themselves apart by topic."""
-    with kafka(load_settings(overrides={**SMALL, "root": str(session_root / "kafka")})) as running:
+    settings = load_settings(overrides={**SMALL, "root": str(session_root / "kafka")})
+    with ExitStack() as until_done:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
+            running = until_done.enter_context(kafka(settings))
         yield running
 
 

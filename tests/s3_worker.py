@@ -11,15 +11,22 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from gates import behind
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from pipelines import cli
 from pipelines.io.lake import table_path
+from pipelines.io.maintenance import maintain
+from pipelines.io.read import read, schema_of
 from pipelines.io.session import spark_session
+from pipelines.io.write import write
 from pipelines.settings import load_settings
+from pipelines.silver.items import ITEMS
 
 
 def session(root: str | None = None) -> tuple[SparkSession, Any]:
@@ -43,6 +50,27 @@ def numbers(name: str, root: str) -> int:
     rows = spark.read.format("delta").load(table_path(settings, name)).orderBy("id").collect()
     print(json.dumps([row["id"] for row in rows]))  # noqa: T201
     return 0
+
+
+def item(root: str, number: int, title: str, gate: str) -> dict[str, str]:
+    """Write an item, once the gate is open if there is one; all titles after that."""
+    spark, settings = session(root)
+    schema = schema_of(ITEMS)
+    given = {"event_id": "e", "item_id": f"i{number}", "title": title, "source": "s"}
+    given |= {"payload_hash": 1, "source_partition": 0, "source_offset": number}
+    given |= {"occurred_at": datetime(2017, 3, 1)}
+    rows = spark.createDataFrame([[given.get(name) for name in schema.names]], schema)
+    write(behind(Path(gate), rows) if gate else rows, settings, ITEMS)
+    found = read(spark, settings, ITEMS.name).select("item_id", "title").collect()
+    return {row["item_id"]: row["title"] for row in found}
+
+
+def rewrite(root: str) -> tuple[str, ...]:
+    """Maintain the items, of which more than one file is too many; what was done."""
+    spark, settings = session(root)
+    few = settings.maintain.model_copy(update={"max_small_files": 1})
+    settings = settings.model_copy(update={"maintain": few})
+    return maintain(spark, settings, [ITEMS.name])[0].done
 
 
 def commit(name: str, root: str, fifo: str) -> str:
@@ -96,6 +124,8 @@ OPEN: list[Any] = []
 TASKS = {
     "append": append,
     "numbers": numbers,
+    "item": item,
+    "rewrite": rewrite,
     "commit": commit,
     "open": open_checkpoint,
     "close": close_checkpoint,

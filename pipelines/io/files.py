@@ -63,6 +63,21 @@ def table_files(spark: SparkSession, settings: Settings, name: str) -> TableFile
     )
 
 
+def version_now(spark: SparkSession, settings: Settings, name: str) -> int:
+    """A table's newest version; -1 if nothing was written to it."""
+    return int(_snapshot(spark, settings, name).version())
+
+
+def table_id(spark: SparkSession, settings: Settings, name: str) -> str:
+    """By which a table is told from another one made later in its place."""
+    return str(_snapshot(spark, settings, name).metadata().id())
+
+
+def bytes_of(spark: SparkSession, settings: Settings, name: str) -> int:
+    """Size of the files of a table's newest version."""
+    return int(_snapshot(spark, settings, name).sizeInBytes())
+
+
 def committed_at(spark: SparkSession, settings: Settings, name: str, version: int) -> float | None:
     """When a version was committed, in seconds since 1970; None if its log entry is gone."""
     entry = _path(spark, f"{table_path(settings, name)}/_delta_log/{version:020}.json")
@@ -85,6 +100,12 @@ def names_in(spark: SparkSession, folder: str) -> list[str]:
     if not system.exists(path):
         return []
     return sorted(status.getPath().getName() for status in system.listStatus(path))
+
+
+def qualified(spark: SparkSession, folder: str) -> str:
+    """A folder as Spark names it in the paths of its files: `file:/folder`, `s3a://bucket/folder`."""
+    path = _path(spark, folder)
+    return str(_file_system(spark, path).makeQualified(path).toString())
 
 
 def text_of(spark: SparkSession, path: str) -> str:
@@ -122,7 +143,7 @@ def property_of(spark: SparkSession, settings: Settings, name: str, key: str) ->
 
 def clean_log(spark: SparkSession, settings: Settings, name: str) -> None:
     """Write a checkpoint, then delete the log entries before it that have outlived retention."""
-    log = _log(spark, settings, name)
+    log = delta_log(spark, settings, name)
     snapshot = _snapshot(spark, settings, name)
     none = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
     log.checkpoint(snapshot, none)
@@ -130,14 +151,15 @@ def clean_log(spark: SparkSession, settings: Settings, name: str) -> None:
     log.cleanUpExpiredLogs(snapshot, none, none, by_day)
 
 
-def _log(spark: SparkSession, settings: Settings, name: str) -> Any:
+def delta_log(spark: SparkSession, settings: Settings, name: str) -> Any:
+    """Delta's own object for a table's log."""
     delta = spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr]
     return delta.forTable(spark._jsparkSession, table_path(settings, name))
 
 
 def _snapshot(spark: SparkSession, settings: Settings, name: str) -> Any:
     none = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
-    return _log(spark, settings, name).update(False, none, none)
+    return delta_log(spark, settings, name).update(False, none, none)
 
 
 def _path(spark: SparkSession, path: str) -> Any:

@@ -14,7 +14,8 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
-from pipelines.errors import RegistryError
+from pipelines.errors import ConflictError, RegistryError
+from pipelines.io.beside import beside
 from pipelines.io.conflicts import retrying
 from pipelines.io.files import TableFiles, bytes_on_storage, clean_log, table_files
 from pipelines.io.lake import table_path
@@ -111,28 +112,19 @@ def maintaining(
     A run that fails is reported and does not stop the next; what a run deletes it deletes once a
     day. Leaving the block waits for the table at hand.
     """
-    names, ended = tables_named(names), threading.Event()
+    names, cleaned_at = tables_named(names), -math.inf
 
-    def work() -> None:
-        cleaned_at = -math.inf
-        while not ended.wait(settings.maintain.every_s):
-            clean = time.monotonic() - cleaned_at > _DAY_S
-            try:
-                for name in names:
-                    if not ended.is_set():
-                        maintain(spark, settings, [name], clean=clean, progress=progress)
-            except Exception as error:  # the stream goes on, with more and smaller files
-                failed(error)
-            else:
-                cleaned_at = time.monotonic() if clean else cleaned_at
+    def work(ended: threading.Event) -> None:
+        nonlocal cleaned_at
+        clean = time.monotonic() - cleaned_at > _DAY_S
+        for name in names:
+            if not ended.is_set():
+                maintain(spark, settings, [name], clean=clean, progress=progress)
+        cleaned_at = time.monotonic() if clean else cleaned_at
 
-    thread = threading.Thread(target=work, name="maintain", daemon=True)
-    thread.start()
-    try:
+    every_s = settings.maintain.every_s
+    with beside("maintain", work, every_s=every_s, first_s=every_s, failed=failed):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _maintain_one(
@@ -143,7 +135,7 @@ def _maintain_one(
     session = layout_session(spark, settings, _CLUSTERING[name])
     attempts = settings.maintain.attempts
     conflicts = {
-        step: retrying(partial(_run, session, sql), attempts)
+        step: _spoiled(partial(_run, session, sql), attempts, name)
         for step, sql in _called_for(settings, name, before).items()
     }
     after = table_files(spark, settings, name)
@@ -175,6 +167,14 @@ def _called_for(settings: Settings, name: str, files: TableFiles) -> dict[str, s
     if files.deleted_share > settings.maintain.max_deleted_share:
         due["purged"] = f"REORG TABLE {target} APPLY (PURGE)"
     return due
+
+
+def _spoiled(rewrite: Callable[[], None], attempts: int, name: str) -> int:
+    """How often a rewrite was spoiled: `attempts` times if it is left to the next run."""
+    try:
+        return retrying(rewrite, attempts, name)
+    except ConflictError:
+        return attempts
 
 
 def _run(session: SparkSession, sql: str) -> None:

@@ -1,46 +1,33 @@
 """What becomes of the events of a batch: typed, each with an outcome, and how many have which."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.bronze.events import EVENTS
+from pipelines.io.batch_keys import DUPLICATE, LATE, REFUSED, SEEN, VALID, Parts, keys_of, parts_of
 from pipelines.registry import SILVER_EVENTS
 from pipelines.silver.event import FIELDS, typed_events
 from pipelines.silver.plain_event import plain_events
 from pipelines.table import ORIGIN, Append, Table
 
-VALID, REFUSED, DUPLICATE, LATE = "valid", "refused", "duplicate", "late"
-SEEN = "seen"  # the very row of bronze stands in silver: it is read again
-_ODD = "odd"  # not plain: to be read with all care
-
-_COLUMNS = (
+_TYPED = (
     *ORIGIN,
     "payload",
     "produced_at",
     "payload_hash",
-    *FIELDS,
+    *(name for name in FIELDS if name != "event_type"),
     "attributes",
     "table_name",
-    "reasons",
-    "outcome",
 )
+_COLUMNS = (*_TYPED, "reasons", "outcome")
+# The names that a typed event may have as its table's.
+TAKING = (EVENTS.name, *(table.name for table in SILVER_EVENTS))
 _NO_REASONS = "CAST(array() AS ARRAY<STRING>)"
-
-
-@dataclass(frozen=True)
-class Part:
-    """The rows of a batch with one outcome for one table, and their event times."""
-
-    rows: int
-    first: datetime | None
-    median: datetime | None
-    last: datetime | None
-
-
-Parts = Mapping[tuple[str, str], Part]  # (table name, outcome)
 
 
 @dataclass(frozen=True)
@@ -48,14 +35,15 @@ class Outcomes:
     """The events of a batch: the many that are valid, and the few that something is about.
 
     Both are cut from their plans. The few are worked on by themselves, so that what is asked of
-    them costs the many nothing.
+    them costs the many nothing; of the many, what is asked is asked of their keys.
+
+    Attributes:
+        keys: of `plain`, as `batch_keys.keys_of` gives them with the tables of `TAKING`.
     """
 
     plain: DataFrame
     special: DataFrame
-
-    def events(self) -> DataFrame:
-        return self.plain.unionByName(self.special)
+    keys: pd.DataFrame
 
     def of(self, table: Table, outcome: str) -> DataFrame:
         is_of = (F.col("table_name") == table.name) & (F.col("outcome") == outcome)
@@ -64,44 +52,27 @@ class Outcomes:
 
     def parts(self) -> Parts:
         """Rows and event times by table and outcome."""
-        rows = (
-            self.events()
-            .groupBy("table_name", "outcome")
-            .agg(
-                F.count("*").alias("rows"),
-                F.min("occurred_at").alias("first"),
-                F.percentile_approx("occurred_at", 0.5, 100).alias("median"),
-                F.max("occurred_at").alias("last"),
-            )
-        )
-        return {
-            (row["table_name"], row["outcome"]): Part(
-                row["rows"], row["first"], row["median"], row["last"]
-            )
-            for row in rows.collect()
-        }
+        return parts_of(pd.concat([self.keys, keys_of(self.special, TAKING)]), TAKING)
 
 
 def outcomes(bronze_rows: DataFrame) -> Outcomes:
     """A batch as typed events, each with the outcome `valid` or `refused`."""
-    quick = plain_events(bronze_rows, SILVER_EVENTS).withColumns(
-        {
-            "reasons": F.expr(_NO_REASONS),
-            "outcome": F.when(F.col("is_plain"), VALID).otherwise(_ODD),
-        }
-    )
+    is_plain = F.col("is_plain")
+    quick = plain_events(bronze_rows, SILVER_EVENTS)
     # A checkpoint cuts the plan, which persist does not: planning each of the ten writes anew
     # from bronze took 3 s a write where the write itself takes 0.4 s.
-    cut = quick.select(*_COLUMNS).localCheckpoint()
-    # One task for the few: each task makes Spark generate the code of its plan anew.
-    rest = cut.where(F.col("outcome") == _ODD).coalesce(1)
-    is_valid = F.size("reasons") == 0
-    careful = typed_events(
-        rest.select(*ORIGIN, "payload", "produced_at"), SILVER_EVENTS
-    ).withColumn("outcome", F.when(is_valid, VALID).otherwise(REFUSED))
-    return Outcomes(
-        cut.where(F.col("outcome") == VALID), careful.select(*_COLUMNS).localCheckpoint()
+    cut = quick.select(*_TYPED, "is_plain").localCheckpoint()
+    plain = cut.where(is_plain).withColumns(
+        {"reasons": F.expr(_NO_REASONS), "outcome": F.lit(VALID)}
     )
+    # One task for the few: each task makes Spark generate the code of its plan anew.
+    rest = cut.where(~is_plain).select(*ORIGIN, "payload", "produced_at").coalesce(1)
+    careful = typed_events(rest, SILVER_EVENTS).withColumn(
+        "outcome", F.when(F.size("reasons") == 0, VALID).otherwise(REFUSED)
+    )
+    special = careful.select(*_COLUMNS).localCheckpoint()
+    plain = plain.select(*_COLUMNS)
+    return Outcomes(plain, special, keys_of(plain, TAKING))
 
 
 def with_late(batch: Outcomes, bound: datetime) -> Outcomes:
@@ -114,31 +85,57 @@ def with_late(batch: Outcomes, bound: datetime) -> Outcomes:
     )
     outcome = F.when(is_late, LATE).otherwise(F.col("outcome"))
     special = batch.plain.where(is_late).unionByName(batch.special)
-    return Outcomes(
-        batch.plain.where(~is_late), special.withColumn("outcome", outcome).localCheckpoint()
-    )
+    special = special.withColumn("outcome", outcome).localCheckpoint()
+    plain = batch.plain.where(~is_late)
+    return Outcomes(plain, special, keys_of(plain, TAKING))
 
 
-def with_verdicts(batch: Outcomes, id_hashes: DataFrame, judged: DataFrame) -> Outcomes:
+def suspected(batch: Outcomes, hashes: Collection[int]) -> Outcomes:
+    """The events of these ids are no longer taken for plain."""
+    ids = batch.plain.sparkSession.createDataFrame(pd.DataFrame({"id_hash": sorted(hashes)}))
+    found = _has_hash(ids, "left_semi", batch.plain).unionByName(batch.special)
+    is_found = batch.keys["id_hash"].isin(hashes)
+    rest = _has_hash(ids, "left_anti", batch.plain)
+    return Outcomes(rest, found.localCheckpoint(), batch.keys[~is_found])
+
+
+def with_verdicts(batch: Outcomes, judged: DataFrame) -> Outcomes:
     """A repeated event becomes a duplicate, a reused id is refused.
 
     Args:
-        id_hashes: `id_hash` of every id that there is a verdict on.
+        batch: what there is a verdict on is among its special events.
         judged: as `duplicates.verdicts` gives it.
     """
-    suspected = _has_hash(id_hashes, "left_semi", batch.plain).unionByName(batch.special)
-    suspected = suspected.coalesce(1)
-    marked = suspected.join(
-        F.broadcast(judged.select(*ORIGIN, "verdict")), list(ORIGIN), "left"
-    ).withColumns({"outcome": _outcome(), "reasons": _reasons()})
-    return Outcomes(
-        _has_hash(id_hashes, "left_anti", batch.plain), marked.select(*_COLUMNS).localCheckpoint()
+    marked = (
+        batch.special.coalesce(1)
+        .join(F.broadcast(judged.select(*ORIGIN, "verdict")), list(ORIGIN), "left")
+        .withColumns({"outcome": _outcome(), "reasons": _reasons()})
     )
+    return replace(batch, special=marked.select(*_COLUMNS).localCheckpoint())
 
 
-def _has_hash(id_hashes: DataFrame, how: str, events: DataFrame) -> DataFrame:
-    same = F.xxhash64(events["event_id"]) == id_hashes["id_hash"]
-    return events.join(F.broadcast(id_hashes), same, how)
+def with_payloads(batch: Outcomes, source: DataFrame) -> Outcomes:
+    """What is refused or late has its payload again, also where it looked plain.
+
+    Args:
+        source: rows with the origin and the `payload` of all events of the batch, maybe of more.
+    """
+    lacks = F.col("payload").isNull() & F.col("event_id").isNotNull()
+    lacking = batch.special.where(lacks & F.col("outcome").isin(REFUSED, LATE)).select(*ORIGIN)
+    offset = F.col("source_offset")
+    count, first, last = lacking.agg(F.count("*"), F.min(offset), F.max(offset)).collect()[0]
+    if not count:
+        return batch
+    near = source.where(offset.between(first, last)).select(*ORIGIN, F.col("payload").alias("own"))
+    own = near.join(lacking, list(ORIGIN), "left_semi")
+    payload = F.coalesce("payload", "own")
+    special = batch.special.join(own, list(ORIGIN), "left").withColumn("payload", payload)
+    return replace(batch, special=special.select(*_COLUMNS).localCheckpoint())
+
+
+def _has_hash(ids: DataFrame, how: str, events: DataFrame) -> DataFrame:
+    same = F.xxhash64(events["event_id"]) == ids["id_hash"]
+    return events.join(F.broadcast(ids), same, how)
 
 
 def _outcome() -> Column:

@@ -7,17 +7,18 @@ from typing import Any, cast
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from pipelines.errors import LakeError
+from pipelines.io.commits import commit
+from pipelines.io.files import version_now
 from pipelines.io.lake import table_path
 from pipelines.registry import TABLES
 from pipelines.settings import Settings
 from pipelines.table import Table
 
 NOT_YET = -1  # the version of a table before its first commit
-_COMMITS_LOOKED_AT = 20  # `maintain` adds two at most between two writes of a view
+HIDDEN = "__"  # opens the name of a column that only the engine of views reads
 _UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
 
 
@@ -39,6 +40,17 @@ def read(
     Raises:
         LakeError: it is a view that was never refreshed, or no table of this lake.
     """
+    return shown_columns(read_stored(spark, settings, name, version=version))
+
+
+def read_stored(
+    spark: SparkSession, settings: Settings, name: str, *, version: int | None = None
+) -> DataFrame:
+    """A table's rows with the hidden columns that a view keeps for its own refresh.
+
+    Raises:
+        LakeError: it is a view that was never refreshed, or no table of this lake.
+    """
     if version == NOT_YET or not exists(spark, settings, name):
         declared = next((table for table in TABLES if table.name == name), None)
         if declared is None:
@@ -48,6 +60,12 @@ def read(
     if version is not None:
         reader = reader.option("versionAsOf", version)
     return reader.load(table_path(settings, name))
+
+
+def shown_columns(rows: DataFrame) -> DataFrame:
+    """A table's rows without what a view keeps for its own refresh."""
+    shown = [column for column in rows.columns if not column.startswith(HIDDEN)]
+    return rows.select(*shown) if len(shown) < len(rows.columns) else rows
 
 
 def read_stream(spark: SparkSession, settings: Settings, name: str, *, max_bytes: str) -> DataFrame:
@@ -65,19 +83,28 @@ def last_commit(spark: SparkSession, settings: Settings, name: str) -> dict[str,
     return row.asDict(recursive=True) if row else {}
 
 
+def last_write(spark: SparkSession, settings: Settings, name: str) -> dict[str, Any]:
+    """What the newest commit says of itself that is not one of `maintain`, which alters no row.
+
+    Empty if there is none, or its log entry has been cleaned up.
+    """
+    for version in range(version_of(spark, settings, name), NOT_YET, -1):
+        found = commit(spark, settings, name, version)
+        if found is None:
+            return {}
+        if found.info.get("operation") not in _UPKEEP:
+            return found.info
+    return {}
+
+
 def last_metadata(spark: SparkSession, settings: Settings, name: str) -> str | None:
     """`userMetadata` of the newest commit that is not one of `maintain`, which alters no row."""
-    commits = DeltaTable.forPath(spark, table_path(settings, name)).history(_COMMITS_LOOKED_AT)
-    writes = commits.where(~F.col("operation").isin(*_UPKEEP))
-    row = writes.orderBy("version", ascending=False).first()
-    return row["userMetadata"] if row else None
+    return last_write(spark, settings, name).get("userMetadata")
 
 
 def version_of(spark: SparkSession, settings: Settings, name: str) -> int:
     """A table's newest version; `NOT_YET` if nothing was written to it."""
-    if not exists(spark, settings, name):
-        return NOT_YET
-    return int(last_commit(spark, settings, name)["version"])
+    return version_now(spark, settings, name)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import reduce
 
-from pyspark.sql import DataFrame
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.io.outcomes import VALID, Outcomes, with_verdicts
+from pipelines.io.batch_keys import VALID, keys_of, repeated_ids
+from pipelines.io.outcomes import TAKING, Outcomes, suspected, with_verdicts
 from pipelines.io.read import read
 from pipelines.registry import SILVER_EVENTS
 from pipelines.settings import Settings
-from pipelines.silver.duplicates import IDENTITY, standing, suspects, verdicts, with_id_hash
+from pipelines.silver.duplicates import IDENTITY, standing, verdicts, with_id_hash
 from pipelines.table import Table, Upsert
 
 Times = Mapping[Table, tuple[datetime, datetime]]  # earliest and latest event time
@@ -25,21 +27,22 @@ def with_resends(batch: Outcomes, settings: Settings, times: Times) -> Outcomes 
     """
     if not times:
         return None
-    new = with_id_hash(batch.events().where(F.col("outcome") == VALID).select(*IDENTITY))
-    stand = standing(new, _known(new, settings, times)).localCheckpoint()
-    id_hashes = suspects(new, stand).localCheckpoint()
-    if id_hashes.isEmpty():
+    new = batch.plain.unionByName(batch.special.where(F.col("outcome") == VALID))
+    stand = standing(with_id_hash(new), _known(new.sparkSession, settings, times)).localCheckpoint()
+    keys = pd.concat([batch.keys, keys_of(batch.special, TAKING)])
+    suspects = repeated_ids(keys) | {row["id_hash"] for row in stand.select("id_hash").collect()}
+    if not suspects:
         return None
-    few = new.join(F.broadcast(id_hashes), "id_hash", "left_semi")
-    return with_verdicts(batch, id_hashes, verdicts(few, stand))
+    batch = suspected(batch, suspects)
+    few = batch.special.where(F.col("outcome") == VALID)
+    return with_verdicts(batch, verdicts(few.coalesce(1), stand.coalesce(1)))
 
 
-def _known(batch: DataFrame, settings: Settings, times: Times) -> DataFrame:
+def _known(spark: SparkSession, settings: Settings, times: Times) -> DataFrame:
     """Identities of the standing rows among which a resend of this batch may be found.
 
     An id is unique across the tables of facts, so all of these are looked at.
     """
-    spark = batch.sparkSession
     facts = [t for t in SILVER_EVENTS if not isinstance(t.write, Upsert)]
     spans = [span for table, span in times.items() if table in facts]
     known = {t: read(spark, settings, t.name) for t in times if t not in facts}

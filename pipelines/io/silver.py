@@ -1,9 +1,9 @@
 """One micro-batch of bronze into silver: typed, checked, without repetition, each row accounted.
 
-The order of the commits makes a repeated batch harmless. What is dropped is computed from the
-tables as they stand before the batch and committed first, then what is late, then the quarantine,
-then the tables; each commit carries the batch's transaction, so a repetition after a crash skips
-what is done. The row in `silver.batches` that says what became of the events comes last.
+The order of the commits makes a repeated batch harmless. What is dropped, late or refused is
+computed from the tables as they stand before the batch and committed first, then the tables; each
+commit carries the batch's transaction, so a repetition after a crash skips what is done. The row
+in `silver.batches` that says what became of the events comes last.
 """
 
 import time
@@ -16,18 +16,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.bronze.events import EVENTS
-from pipelines.io.outcomes import (
-    DUPLICATE,
-    LATE,
-    REFUSED,
-    SEEN,
-    VALID,
-    Outcomes,
-    Parts,
-    count_of,
-    outcomes,
-    with_late,
-)
+from pipelines.io.batch_keys import DUPLICATE, LATE, REFUSED, SEEN, VALID, Parts
+from pipelines.io.outcomes import Outcomes, count_of, outcomes, with_late, with_payloads
 from pipelines.io.read import read, schema_of
 from pipelines.io.resends import with_resends
 from pipelines.io.write import Transaction, in_parallel, write
@@ -74,14 +64,16 @@ def write_silver(
         if not write(rows, settings, table, transaction=transaction):
             skipped.append(table.name)
 
+    if count_of(parts, REFUSED) or count_of(parts, LATE):
+        source = batch if history.is_replay else read(spark, settings, EVENTS.name)
+        events = with_payloads(events, source)
     accounts = (
-        _dropped(events, parts, upserts),
-        _late(events, parts, history.watermark),
-        _refused(events, parts),
+        *_dropped(events, parts, upserts),
+        *_late(events, parts, history.watermark),
+        *_refused(events, parts),
     )
-    for account in accounts:
-        writings = [(table, _few(history, settings, table, rows)) for table, rows in account]
-        in_parallel(spark, (partial(put, table, rows) for table, rows in writings))
+    writings = [(table, _few(history, settings, table, rows)) for table, rows in accounts]
+    in_parallel(spark, (partial(put, table, rows) for table, rows in writings))
     appends = [
         (table, _rows(events, table).coalesce(settings.spark.shuffle_partitions))
         for table in SILVER_EVENTS

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
-from delta.tables import DeltaTable
+from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from pyspark.util import inheritable_thread_target
 
 from pipelines.errors import LakeError
+from pipelines.io.conflicts import retrying
+from pipelines.io.files import applied, property_of
 from pipelines.io.lake import table_path
-from pipelines.io.read import exists, schema_of, version_of
+from pipelines.io.read import exists, schema_of
 from pipelines.settings import Settings
 from pipelines.table import Overwrite, Table, Upsert
 from pipelines.view import View
@@ -24,6 +27,10 @@ PROPERTIES = {
     # Only `maintain` deletes log entries, and only those that no view and no stream still needs.
     "delta.enableExpiredLogCleanup": "false",
 }
+
+# Counts the refreshes of a view, so that of two that run at once one fails.
+REFRESH = "refresh"
+_HIDDEN_COMMENT = "kept for the refresh of the view"
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ def _create(
         builder = builder.clusterBy(*table.cluster_by)
     for key, value in PROPERTIES.items():
         builder = builder.property(key, value)
+    if isinstance(table, View):
+        builder = builder.property("delta.enableDeletionVectors", "true")
+    if isinstance(table, Table):
+        builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.skipped_by))
     builder.execute()
 
 
@@ -64,19 +75,29 @@ def write_view(rows: DataFrame, settings: Settings, view: View, *, metadata: str
     """Replace a view's rows; readers keep the old version until the one commit.
 
     Args:
+        rows: the view's columns, and hidden ones that its next refresh needs.
         metadata: kept with the commit, in the same atomic step.
     """
+    spark = rows.sparkSession
     comments = dict(view.column_comments)
     commented = rows.select(
-        *(F.col(name).alias(name, metadata={"comment": comments[name]}) for name in rows.columns)
+        *(
+            F.col(name).alias(name, metadata={"comment": comments.get(name, _HIDDEN_COMMENT)})
+            for name in rows.columns
+        )
     )
-    if not exists(rows.sparkSession, settings, view.name):
-        _create(rows.sparkSession, settings, view, commented.schema)
+    if not exists(spark, settings, view.name):
+        _create(spark, settings, view, commented.schema)
+    elif not property_of(spark, settings, view.name, "delta.enableDeletionVectors"):
+        target = f"delta.`{table_path(settings, view.name)}`"
+        spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES (delta.enableDeletionVectors = true)")
     (
         commented.write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
         .option("userMetadata", metadata)
+        .option("txnAppId", REFRESH)
+        .option("txnVersion", applied(spark, settings, view.name, REFRESH) + 1)
         .save(table_path(settings, view.name))
     )
 
@@ -97,28 +118,36 @@ def write(
         metadata: kept with the commit, in the same atomic step.
 
     Returns:
-        False if Delta skipped the write because the transaction had been applied before; this is
-        looked at if it `may_repeat`.
+        False if the table holds the transaction already and nothing was written; this is looked
+        at if it `may_repeat`.
 
     Raises:
         LakeError: the rows have other columns or types than the table declares.
+        ConflictError: other writers' commits spoiled an upsert at every attempt.
     """
     _refuse_drift(df, table)
     if not exists(df.sparkSession, settings, table.name):
         create(df.sparkSession, settings, table)
-    if transaction is None or not transaction.may_repeat:
-        _apply(df, settings, table, transaction, metadata)
-        return True
-    before = version_of(df.sparkSession, settings, table.name)
+    if transaction and transaction.may_repeat:
+        newest = applied(df.sparkSession, settings, table.name, transaction.application)
+        if newest >= transaction.version:
+            return False
     _apply(df, settings, table, transaction, metadata)
-    return version_of(df.sparkSession, settings, table.name) > before
+    return True
 
 
 def remove(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]) -> None:
-    """Delete those rows of a table whose keys are among those of `rows`; none if it is empty."""
-    same_key = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-    target = DeltaTable.forPath(rows.sparkSession, table_path(settings, table.name))
-    target.alias("t").merge(rows.alias("s"), same_key).whenMatchedDelete().execute()
+    """Delete those rows of a table whose keys are among those of `rows`; none if it is empty.
+
+    Raises:
+        ConflictError: other writers' commits spoiled it at every attempt.
+    """
+    merge = partial(_merge, rows, settings, table, tuple(keys))
+
+    def delete() -> None:
+        merge().whenMatchedDelete().execute()
+
+    retrying(delete, settings.maintain.attempts, table.name, only_rewrites=True)
 
 
 def in_parallel(spark: SparkSession, writes: Iterable[Callable[[], None]]) -> None:
@@ -164,18 +193,19 @@ def _upsert(
     strategy: Upsert,
     transaction: Transaction | None,
 ) -> None:
-    """MERGE one row per key; MERGE takes its transaction from the session, not from options."""
+    """MERGE one row per key; MERGE takes its transaction from the session, not from options.
+
+    An OPTIMIZE that ends meanwhile spoils it, unlike an append.
+    """
     spark = df.sparkSession
-    same_key = " AND ".join(f"t.{key} = s.{key}" for key in strategy.keys)
-    target = DeltaTable.forPath(spark, table_path(settings, table.name))
-    merge = (
-        target.alias("t")
-        .merge(df.alias("s"), same_key)
-        .whenMatchedUpdateAll()
-        .whenNotMatchedInsertAll()
-    )
+    merge = partial(_merge, df, settings, table, strategy.keys)
+
+    def upsert() -> None:
+        merge().whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    attempts = settings.maintain.attempts
     if transaction is None:
-        merge.execute()
+        retrying(upsert, attempts, table.name, only_rewrites=True)
         return
     keys = {
         "spark.databricks.delta.write.txnAppId": transaction.application,
@@ -184,7 +214,15 @@ def _upsert(
     for key, value in keys.items():
         spark.conf.set(key, value)
     try:
-        merge.execute()
+        retrying(upsert, attempts, table.name, only_rewrites=True)
     finally:
         for key in keys:
             spark.conf.unset(key)
+
+
+def _merge(
+    rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]
+) -> DeltaMergeBuilder:
+    same_key = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+    target = DeltaTable.forPath(rows.sparkSession, table_path(settings, table.name))
+    return target.alias("t").merge(rows.alias("s"), same_key)

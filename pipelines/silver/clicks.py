@@ -2,8 +2,8 @@
 
 from pyspark.sql import DataFrame
 
-from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA
-from pipelines.table import Table, matches, not_null
+from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, short_text
+from pipelines.table import Table, not_null
 
 CLICKS = Table(
     name="silver.clicks",
@@ -18,7 +18,8 @@ CLICKS = Table(
     checks=(
         *FACT_CHECKS,
         not_null("session_id"),
-        matches("session_id", r".{1,128}", "id_length"),
+        short_text("session_id"),
+        short_text("customer_id"),
     ),
 )
 

@@ -26,7 +26,8 @@ DOCUMENTS = Table(
         text        STRING COMMENT 'extracted text; of an image, its description',
         text_reason STRING COMMENT 'why there is no text, or not all of it',
         attributes  VARIANT COMMENT 'what it says of itself: title, author, pages, EXIF',
-        ingested_at TIMESTAMP NOT NULL COMMENT 'when these bytes were taken in, UTC'
+        ingested_at TIMESTAMP NOT NULL COMMENT 'when these bytes were taken in, UTC',
+        removed_at  TIMESTAMP COMMENT 'when it was found gone, UTC; null while the file is there'
     """,
     write=Upsert(keys=("reference",), sequence_by=("modified_at",)),
     cluster_by=("item_id",),
@@ -72,6 +73,12 @@ def not_yet(files: DataFrame, standing: DataFrame) -> DataFrame:
     return files.join(standing, ["reference", "size_bytes", "modified_at"], "left_anti")
 
 
+def removed_from(standing: DataFrame, files: DataFrame, now: Column) -> DataFrame:
+    """Those rows of `standing` whose file is not among `files`, as removed `now`."""
+    gone = standing.join(files.select("reference"), "reference", "left_anti")
+    return gone.withColumn("removed_at", now).select(*DOCUMENTS.columns)
+
+
 def documents(
     files: DataFrame, contents: DataFrame, standing: DataFrame, max_bytes: int, now: Column
 ) -> DataFrame:
@@ -95,6 +102,7 @@ def documents(
                 "text_reason": F.when(is_read, F.col("text_reason")).otherwise(unread),
                 "attributes": F.try_parse_json("attributes"),
                 "ingested_at": F.coalesce("before", now),
+                "removed_at": F.lit(None).cast("timestamp"),
             }
         )
         .select(*DOCUMENTS.columns)

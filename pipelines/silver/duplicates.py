@@ -19,15 +19,11 @@ def with_id_hash(rows: DataFrame) -> DataFrame:
 def standing(events: DataFrame, known: DataFrame) -> DataFrame:
     """Those rows of `known` whose id an event of the batch has too; both with `id_hash`.
 
-    The batch is sent to where the known rows are, whose number only grows.
+    The batch is sent to where the known rows are, whose number only grows. A row is there as often
+    as the batch has its id: a semi-join, which would not repeat it, makes Spark send the batch to
+    each of the tables that `known` is a union of.
     """
-    return known.join(F.broadcast(events.select("id_hash")), "id_hash", "left_semi")
-
-
-def suspects(events: DataFrame, stand: DataFrame) -> DataFrame:
-    """`id_hash` of the ids that occur twice in `events`, or in both; both with `id_hash`."""
-    repeated = events.groupBy("id_hash").count().where("count > 1").select("id_hash")
-    return repeated.unionByName(stand.select("id_hash")).distinct()
+    return known.join(F.broadcast(events.select("id_hash")), "id_hash")
 
 
 def verdicts(events: DataFrame, known: DataFrame) -> DataFrame:

@@ -2,7 +2,7 @@
 
 from pyspark.sql import DataFrame
 
-from pipelines.silver.event import EVENT_CHECKS, EVENT_COLUMNS, EVENT_SCHEMA
+from pipelines.silver.event import EVENT_CHECKS, EVENT_COLUMNS, EVENT_SCHEMA, short_text
 from pipelines.table import Table, Upsert, not_null
 
 ITEMS = Table(
@@ -17,7 +17,7 @@ ITEMS = Table(
     """,
     write=Upsert(keys=("item_id",), sequence_by=("occurred_at", "event_id")),
     cluster_by=("item_id",),
-    checks=(*EVENT_CHECKS, not_null("title")),
+    checks=(*EVENT_CHECKS, not_null("title"), short_text("category")),
 )
 
 

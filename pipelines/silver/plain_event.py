@@ -24,23 +24,18 @@ def plain_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
         tables: the silver tables that take events, each with its `event_type`.
 
     Returns:
-        One row per bronze row: the origin, `payload`, `produced_at`, `payload_hash`, the columns
-        of `FIELDS`, `attributes`, `table_name`, and `is_plain`. Where it is true,
-        `typed_events` gives the same row and no reason against it.
+        One row per bronze row: the origin, `produced_at`, `payload_hash`, the columns of `FIELDS`,
+        `attributes`, `table_name`, `is_plain`, and `payload` where that is false. Where it is
+        true, `typed_events` gives the same row and no reason against it.
     """
     tables = tuple(tables)
-    kept = (*ORIGIN, "payload", "produced_at")
-    # As a map one parse gives the values and, by its size, whether there are further fields; in
-    # brackets, because Spark's parser passes over what follows a text's first value.
-    alone = F.from_json(
-        F.concat(F.lit("["), text(), F.lit("]")),
-        "ARRAY<MAP<STRING, STRING>>",
-        {"allowNonNumericNumbers": "false"},  # NaN and Infinity are no JSON
-    )
-    # Each step carries along only what the next one needs: a row is copied at every step.
-    given = bronze_events.select(*kept, alone.alias("alone")).select(
+    kept = (*ORIGIN, "text", "produced_at")
+    # As text the bytes are passed on by reference; as BINARY each step would copy them.
+    events = bronze_events.select(*ORIGIN, text().alias("text"), "produced_at")
+    # One step, in which the parse is a common subexpression: a row is copied at every step.
+    given = events.select(
         *kept,
-        F.xxhash64("payload").alias("payload_hash"),
+        F.xxhash64("text").alias("payload_hash"),
         F.when(_is_one_object(), F.size(_object())).alias("keys"),
         *(_value(name, tables).alias(_given(name)) for name in (*FIELDS, "attributes")),
     )
@@ -51,7 +46,7 @@ def plain_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
     )
     is_plain = by_type({table: _is_good(table) for table in tables}, F.lit(False))
     table_name = by_type({t: F.lit(t.name) for t in tables}, F.lit("bronze.events"))
-    return typed.select(
+    judged = typed.select(
         *kept,
         "payload_hash",
         *FIELDS,
@@ -59,15 +54,32 @@ def plain_events(bronze_events: DataFrame, tables: Iterable[Table]) -> DataFrame
         table_name.alias("table_name"),
         F.coalesce(is_plain, F.lit(False)).alias("is_plain"),
     )
+    # A third of a row's bytes, which hardly any plain event is asked for.
+    payload = F.when(~F.col("is_plain"), F.col("text").cast("binary"))
+    return judged.withColumn("payload", payload).drop("text")
+
+
+def _alone() -> Column:
+    """The objects that the text holds.
+
+    As a map one parse gives the values and, by its size, whether there are further fields; in
+    brackets, because Spark's parser passes over what follows a text's first value.
+    """
+    return F.from_json(
+        F.concat(F.lit("["), F.col("text"), F.lit("]")),
+        "ARRAY<MAP<STRING, STRING>>",
+        {"allowNonNumericNumbers": "false"},  # NaN and Infinity are no JSON
+    )
 
 
 def _object() -> Column:
-    return F.try_element_at("alone", F.lit(1))
+    return F.try_element_at(_alone(), F.lit(1))
 
 
 def _is_one_object() -> Column:
     """Whether the text is UTF-8 and one object; a bracket in it might close ours too early."""
-    return (F.size("alone") == 1) & ~F.contains(text(), F.lit("]")) & F.is_valid_utf8(text())
+    is_one = F.size(_alone()) == 1
+    return is_one & ~F.contains("text", F.lit("]")) & F.is_valid_utf8("text")
 
 
 def _value(name: str, tables: Iterable[Table]) -> Column:

@@ -2,8 +2,9 @@
 
 from pyspark.sql import DataFrame
 
+from pipelines.silver.currencies import CURRENCIES
 from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, MAX_CENTS
-from pipelines.table import Table, between, matches, not_null
+from pipelines.table import Table, between, not_null, one_of
 
 PRICE_CHANGES = Table(
     name="silver.price_changes",
@@ -20,7 +21,7 @@ PRICE_CHANGES = Table(
         not_null("price_cents"),
         between("price_cents", 1, MAX_CENTS),
         not_null("currency"),
-        matches("currency", r"[A-Z]{3}", "currency_unknown"),
+        one_of("currency", CURRENCIES, "currency_unknown"),
     ),
 )
 

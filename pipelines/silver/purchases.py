@@ -5,8 +5,9 @@ from dataclasses import replace
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, MAX_CENTS
-from pipelines.table import Table, between, matches, not_null
+from pipelines.silver.currencies import CURRENCIES
+from pipelines.silver.event import FACT_CHECKS, FACT_COLUMNS, FACT_SCHEMA, MAX_CENTS, short_text
+from pipelines.table import Table, between, not_null, one_of
 
 # What `purchases` makes of the amount, so that no sum over it can overflow.
 AMOUNT = "coalesce(amount_cents, try_multiply(quantity, price_cents))"
@@ -27,7 +28,9 @@ PURCHASES = Table(
     cluster_by=("category", "region", "occurred_at"),
     checks=(
         *FACT_CHECKS,
+        short_text("customer_id"),
         not_null("basket_id"),
+        short_text("basket_id"),
         not_null("quantity"),
         between("quantity", 1, 1_000_000),
         not_null("price_cents"),
@@ -37,7 +40,7 @@ PURCHASES = Table(
             condition=f"coalesce({AMOUNT} BETWEEN 0 AND {MAX_CENTS}, true)",
         ),
         not_null("currency"),
-        matches("currency", r"[A-Z]{3}", "currency_unknown"),
+        one_of("currency", CURRENCIES, "currency_unknown"),
     ),
 )
 

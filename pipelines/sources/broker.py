@@ -169,7 +169,8 @@ class LocalBroker:
         if (self.folder / "data" / "meta.properties").exists():  # the last file that it writes
             return
         cluster_id = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=").replace("-", "_")
-        tool = [str(java), "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
+        quick = "-XX:TieredStopAtLevel=1"  # it runs for a second
+        tool = [str(java), quick, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
         answer = subprocess.run(
             [*tool, "--cluster-id", cluster_id, "--config", str(self._properties)],
             capture_output=True,

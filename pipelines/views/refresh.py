@@ -1,43 +1,48 @@
-"""Bring gold views up to date. Every refresh recomputes the view in full.
+"""Bring gold views up to date, each by the cheapest strategy that gives a recomputation's rows.
 
-A view's commit carries, in the same atomic step, the versions of the tables that it was computed
-from and the digest of its SQL. A view whose sources and SQL are unchanged is left alone.
+A view's commit carries, in the same atomic step, the versions of the tables that it shows and the
+digest of its SQL. A refresh takes the changes after these versions, up to versions fixed before it
+reads anything; wherever it dies, the next one starts from what the view says it shows.
 """
 
-import hashlib
-import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
 
-from pipelines.errors import QueryError, ViewError
-from pipelines.io.query import run_select
-from pipelines.io.read import exists, last_metadata, read, version_of
+from pipelines.io.changes import FeedError, identity
+from pipelines.io.conflicts import CONFLICTS, retrying
+from pipelines.io.patch import MovedError, patch, with_positions
+from pipelines.io.read import read_stored, version_of
 from pipelines.io.write import write_view
-from pipelines.registry import views_in_order
+from pipelines.registry import VIEWS, views_in_order
 from pipelines.settings import Settings
-from pipelines.view import View, parse_select
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a view's last commit says it shows."""
-
-    sources: dict[str, int]
-    sql_digest: str
+from pipelines.view import View
+from pipelines.views.choose import FULL, ROWS, TOTALS, Strategy, at_most
+from pipelines.views.prepare import UP_TO_DATE, Plan, plan
+from pipelines.views.recompute import recompute_stored, sql_digest
+from pipelines.views.record import Shown, log_refreshes, shown
+from pipelines.views.sources import Feeds, Sources
+from pipelines.views.strategies import Patch, UnfitError, by_groups, by_rows, by_totals
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What a refresh of one view did: `full` or `none`, why, its rows and seconds."""
+    """What a refresh of one view did, why, the view's rows, and the seconds it took."""
 
     view: str
     strategy: str
     reason: str
     rows: int
     seconds: float
+    changed_rows: int = 0
+    changed_bytes: int = 0
+    touched_keys: int = 0
+    removed_rows: int = 0
+    added_rows: int = 0
 
 
 def refresh(
@@ -45,76 +50,152 @@ def refresh(
     settings: Settings,
     names: Iterable[str] = (),
     *,
+    views: Iterable[View] = VIEWS,
     full: bool = False,
     progress: Callable[[Refreshed], None] = lambda _: None,
 ) -> list[Refreshed]:
     """Refresh the named views, or all, in the order of their dependencies.
 
     Args:
+        views: those that there are.
         full: recompute even what is up to date.
 
     Raises:
         ViewError: the SQL names a column that does not exist.
         LakeError: a view that it reads was never refreshed.
+        ConflictError: another process refreshed the view meanwhile.
     """
-    done = []
-    for view in views_in_order(names):
-        result = _refresh_one(spark, settings, view, full=full)
-        progress(result)
-        done.append(result)
+    ordered = views_in_order(names, views)
+    feeds = Feeds(spark, settings, Counter(source for view in ordered for source in view.inputs))
+    done: list[Refreshed] = []
+    try:
+        for view in ordered:
+            done.append(_refresh_one(spark, settings, view, feeds, full=full))
+            progress(done[-1])
+    finally:
+        feeds.close()
+        committed = {result.view for result in done if result.reason != UP_TO_DATE}
+        log_refreshes(spark, settings, [view for view in ordered if view.name in committed])
     return done
 
 
-def shown(spark: SparkSession, settings: Settings, view: View) -> Shown | None:
-    """The versions that a view shows; None if it was never refreshed."""
-    if not exists(spark, settings, view.name):
-        return None
-    metadata = last_metadata(spark, settings, view.name)
-    return Shown(**json.loads(metadata)) if metadata else None
+def _refresh_one(
+    spark: SparkSession, settings: Settings, view: View, feeds: Feeds, *, full: bool
+) -> Refreshed:
+    """Refresh one view; again from the start if another commit comes in between."""
+    done: list[Refreshed] = []
+
+    def attempt() -> None:
+        done.append(_attempt(spark, settings, view, feeds, full=full))
+
+    again = (*CONFLICTS, MovedError)
+    retrying(attempt, settings.maintain.attempts, view.name, after=again)
+    return done[-1]
 
 
-def plan(spark: SparkSession, settings: Settings, view: View, *, full: bool) -> tuple[str, str]:
-    """The strategy for the next refresh of a view, and the reason."""
-    before = shown(spark, settings, view)
-    if before is None:
-        return "full", "never refreshed"
-    if before.sql_digest != sql_digest(view):
-        return "full", "the SQL has changed"
-    if full:
-        return "full", "asked for"
-    now = source_versions(spark, settings, view)
-    moved = sorted(name for name, version in now.items() if before.sources.get(name) != version)
-    return ("full", f"changed: {', '.join(moved)}") if moved else ("none", "up to date")
-
-
-def recompute(
-    spark: SparkSession, settings: Settings, view: View, sources: dict[str, int]
-) -> DataFrame:
-    """The view's rows, computed from its sources at the given versions."""
-    try:
-        return run_select(spark, settings, parse_select(view.sql, str(view.path)), sources)
-    except QueryError as error:
-        raise ViewError(str(error).replace("query:", f"{view.path}:", 1)) from None
-
-
-def source_versions(spark: SparkSession, settings: Settings, view: View) -> dict[str, int]:
-    """The newest version of every table that a view reads, `NOT_YET` of an unwritten one."""
-    return {name: version_of(spark, settings, name) for name in view.inputs}
-
-
-def sql_digest(view: View) -> str:
-    """Changes with the meaning of the SQL, not with its comments or line breaks."""
-    canonical = parse_select(view.sql, str(view.path)).sql(dialect="spark", comments=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _refresh_one(spark: SparkSession, settings: Settings, view: View, *, full: bool) -> Refreshed:
+def _attempt(
+    spark: SparkSession, settings: Settings, view: View, feeds: Feeds, *, full: bool
+) -> Refreshed:
     started = time.monotonic()
-    strategy, reason = plan(spark, settings, view, full=full)
-    if strategy == "full":
-        sources = source_versions(spark, settings, view)
-        rows = recompute(spark, settings, view, sources)
-        now = Shown(sources, sql_digest(view))
-        write_view(rows, settings, view, metadata=json.dumps(asdict(now)))
-    count = read(spark, settings, view.name).count()
-    return Refreshed(view.name, strategy, reason, count, time.monotonic() - started)
+    version = version_of(spark, settings, view.name)
+    todo = plan(spark, settings, view, full=full)
+    if todo.strategy.reason == UP_TO_DATE:
+        rows = todo.before.rows if todo.before else 0
+        seconds = time.monotonic() - started
+        return Refreshed(view.name, todo.strategy.name, UP_TO_DATE, rows or 0, seconds)
+    if todo.strategy.name != FULL:
+        try:
+            return _patched(spark, settings, todo, feeds, version, started)
+        except CONFLICTS:
+            raise
+        except (UnfitError, FeedError) as error:
+            todo = replace(todo, strategy=Strategy(FULL, str(error)))
+        except PySparkException as error:
+            reason = f"{todo.strategy.name} failed: {str(error).splitlines()[0][:200]}"
+            todo = replace(todo, strategy=Strategy(FULL, reason))
+    return _recomputed(spark, settings, todo, started)
+
+
+def _patched(
+    spark: SparkSession, settings: Settings, todo: Plan, feeds: Feeds, version: int, started: float
+) -> Refreshed:
+    changed = _patch_of(spark, settings, todo, feeds, version)
+    before = todo.before.rows if todo.before else 0
+    records: list[Shown] = []
+
+    def record(removed: int, added: int) -> str:
+        now = (before or 0) - removed + added
+        found = _record(spark, settings, todo, started)
+        touched = changed.touched
+        found = replace(found, rows=now, removed_rows=removed, added_rows=added)
+        records.append(replace(found, touched_keys=touched))
+        return records[-1].to_json()
+
+    try:
+        patch(
+            spark, settings, todo.view.name, version=version,
+            removed=changed.removed, added=changed.added, record=record,
+        )  # fmt: skip
+    finally:
+        for frame in changed.kept:
+            frame.unpersist()
+    return _result(todo, records[-1], started)
+
+
+def _patch_of(
+    spark: SparkSession, settings: Settings, todo: Plan, feeds: Feeds, version: int
+) -> Patch:
+    work = todo.work
+    if work is None:
+        return Patch(None, None, 0)
+    sources = Sources(spark, settings, work.before.sources, todo.now, todo.changes, feeds)
+    view = with_positions(read_stored(spark, settings, todo.view.name, version=version))
+    most = at_most(work.size)
+    if todo.strategy.name == ROWS:
+        return by_rows(sources, work.query, view, most)
+    if todo.strategy.name == TOTALS and work.spec is not None:
+        return by_totals(sources, work.query, view, work.spec, most)
+    columns = todo.strategy.columns
+    return by_groups(sources, work.query, view, work.spec, columns, most)
+
+
+def _recomputed(spark: SparkSession, settings: Settings, todo: Plan, started: float) -> Refreshed:
+    rows = recompute_stored(spark, settings, todo.view, todo.now)
+    record = _record(spark, settings, todo, started)
+    write_view(rows, settings, todo.view, metadata=record.to_json())
+    return _result(todo, shown(spark, settings, todo.view) or record, started)
+
+
+def _record(spark: SparkSession, settings: Settings, todo: Plan, started: float) -> Shown:
+    """What the commit is to say; a recomputation's rows are told by its metrics alone."""
+    return Shown(
+        sources=todo.now,
+        sql_digest=sql_digest(todo.view),
+        tables={name: identity(spark, settings, name) for name in todo.now},
+        rows=None,
+        strategy=todo.strategy.name,
+        reason=todo.strategy.reason,
+        from_sources=todo.before.sources if todo.before else {},
+        changed_rows=sum(changed.rows for changed in todo.changes.values()),
+        changed_bytes=sum(changed.bytes for changed in todo.changes.values()),
+        touched_keys=0,
+        removed_rows=0,
+        added_rows=0,
+        seconds=round(time.monotonic() - started, 3),
+        at=time.time(),
+    )
+
+
+def _result(todo: Plan, record: Shown, started: float) -> Refreshed:
+    return Refreshed(
+        view=todo.view.name,
+        strategy=record.strategy,
+        reason=record.reason,
+        rows=record.rows or 0,
+        seconds=time.monotonic() - started,
+        changed_rows=record.changed_rows,
+        changed_bytes=record.changed_bytes,
+        touched_keys=record.touched_keys,
+        removed_rows=record.removed_rows,
+        added_rows=record.added_rows,
+    )

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from gates import before_opening, shut
 from given import event
+from quick_java import QUICK_JAVA
 from s3_server import S3Server, s3_server
 from workers import Worker, worker
 
@@ -60,7 +62,7 @@ def project(
             "shuffle_partitions": 2,
             "conf": {
                 "spark.sql.adaptive.enabled": "false",
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+                "spark.driver.extraJavaOptions": QUICK_JAVA,
             },
         },
     }
@@ -86,7 +88,7 @@ def settings_of(project: Path, **overrides: Any) -> Settings:
     return load_settings("s3", conf_dir=project / "conf", overrides=overrides)
 
 
-def test_events_from_kafka_and_from_a_bucket_reach_gold_on_s3(
+def test_events_and_documents_reach_their_tables_on_s3(
     project: Path, server: S3Server, workers: tuple[Worker, Worker]
 ) -> None:
     settings = settings_of(project)
@@ -98,13 +100,31 @@ def test_events_from_kafka_and_from_a_bucket_reach_gold_on_s3(
     lines = b"\n".join(json.dumps(e).encode() for e in landed)
     server.client.put_object(Bucket=BUCKET, Key="lake/landing/one.jsonl", Body=lines + b"\n")
 
+    def put(name: str, text: bytes) -> None:
+        server.client.put_object(Bucket=BUCKET, Key=f"lake/documents/{name}", Body=text)
+
+    for name in ("changed", "removed", "a b%20c"):
+        put(f"reviews/i1/{name}.txt", name.encode())
+
     one, _ = workers
-    assert one.run("ingest")["bronze"] == 20
+    assert one.run("ingest") == {"bronze": 20, "silver": 20, "documents": 3}
+    put("reviews/i1/changed.txt", b"otherwise")
+    server.client.delete_object(Bucket=BUCKET, Key="lake/documents/reviews/i1/removed.txt")
     one.ask("ingest", "--env", "s3-files", "--json")
-    assert json.loads(one.answer()["out"])["bronze"] == 25
-    assert one.run("ingest")["bronze"] == 0
-    assert {view["strategy"] for view in one.run("refresh")["views"]} == {"full"}
-    assert one.run("check")["ok"]
+    assert json.loads(one.answer()["out"]) == {"bronze": 25, "silver": 25, "documents": 1}
+    assert one.run("ingest") == {"bronze": 0, "silver": 0, "documents": 0}
+    said = "SELECT name, text, removed_at IS NULL AS there FROM silver.documents ORDER BY name"
+    assert [tuple(row.values()) for row in one.run("query", said)["rows"]] == [
+        ("a b%20c.txt", "a b%20c", True),
+        ("changed.txt", "otherwise", True),
+        ("removed.txt", "removed", False),
+    ]
+    refreshed = one.run("refresh", "sales_hourly", "item_funnel")["views"]
+    assert {view["strategy"] for view in refreshed} == {"full"}
+    one.ask("check", "--env", "s3", "--json")
+    checks = json.loads(one.answer()["out"])["checks"]
+    assert {c["detail"][:16] for c in checks if not c["ok"]} == {"never refreshed;"}
+    assert len([c for c in checks if c["ok"]]) == 3 + len(refreshed)
     bronze, sold = "SELECT count(*) AS n FROM bronze.events", "SELECT * FROM silver.purchases"
     assert one.run("query", bronze)["rows"] == [{"n": 45}]
     assert len(one.run("query", sold)["rows"]) == 8
@@ -157,6 +177,23 @@ def test_commit_that_another_machine_overtakes_is_refused(
 
 def unread(pipe: IO[str]) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_upsert_that_another_machines_rewrite_spoils_is_done_again(
+    workers: tuple[Worker, Worker], tmp_path: Path
+) -> None:
+    """It began before the rewrite did, and ends after it."""
+    root = f"s3a://{BUCKET}/maintained"
+    one, two = workers
+    for number in range(2):
+        one.ask("item", root, number, "Old", "")
+        one.answer()
+    gate = shut(tmp_path / "gate")
+    one.ask("item", root, 0, "New", str(gate))
+    with before_opening(gate):
+        two.ask("rewrite", root)
+        assert two.answer()["code"] == ["clustered", "vacuumed", "log cleaned"]
+    assert one.answer()["code"] == {"i0": "New", "i1": "Old"}
 
 
 def test_second_stream_on_a_checkpoint_is_refused(workers: tuple[Worker, Worker]) -> None:

@@ -20,7 +20,10 @@ from typing import Any
 import pyspark
 import pytest
 from given import event
+from pyspark.sql import SparkSession
+from quick_java import QUICK_JAVA
 
+from pipelines.check import check_lake
 from pipelines.io.session import REQUIRED, packages
 from pipelines.running import writing
 from pipelines.settings import Settings, load_settings
@@ -30,7 +33,6 @@ from pipelines.sources.dataset import Dataset, send
 PROJECT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__file__).parent
 DEFAULTS = PROJECT / "conf" / "spark-defaults.conf"
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 ENVIRONMENT = {
     **os.environ,
     "PYSPARK_PYTHON": sys.executable,
@@ -49,7 +51,6 @@ SMALL = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.adaptive.enabled": "false",
-    # Runs of seconds: what the second compiler would win, it costs.
     "spark.driver.extraJavaOptions": QUICK_JAVA,
     "spark.executor.extraJavaOptions": QUICK_JAVA,
 }
@@ -167,7 +168,9 @@ def test_defaults_are_those_of_the_program() -> None:
     assert (PROJECT / defaults["spark.jars.ivySettings"]).is_file()
 
 
-def test_program_runs_on_this_machine_and_on_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+def test_program_runs_on_this_machine_and_on_a_cluster(
+    spark: SparkSession, cluster: Cluster, tmp_path: Path
+) -> None:
     """One lake: its events taken in here first, then more by the cluster, which refreshes gold."""
     settings = load_settings(overrides={"root": str(tmp_path / "lake")})
     where = ("--root", settings.root, "--json")
@@ -191,11 +194,13 @@ def test_program_runs_on_this_machine_and_on_a_cluster(cluster: Cluster, tmp_pat
     busy = executors_that_worked(tmp_path)
     assert all(busy & executors for executors in by_worker), (busy, by_worker)
 
-    views = result_of(submit(cluster.url, "refresh", *where))["views"]
-    assert {view["strategy"] for view in views} == {"full"}
-    checked = result_of(submit(cluster.url, "check", *where))
-    assert checked["ok"]
-    assert checked["checks"][0]["detail"] == "40 rows"
+    refreshed = submit(cluster.url, "refresh", "sales_hourly", "item_funnel", *where)
+    assert {view["strategy"] for view in result_of(refreshed)["views"]} == {"full"}
+    findings = {finding.name: finding for finding in check_lake(spark, settings)}
+    assert findings["bronze = produced"].detail == "40 rows"
+    assert findings["gold.sales_hourly = recomputation"].ok
+    assert findings["gold.item_funnel = recomputation"].ok
+    assert all(f.ok for name, f in findings.items() if "gold." not in name)
 
 
 def produce(settings: Settings, name: str, events: list[dict[str, Any]]) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from appender import TABLE, append
 from given import event
+from here import lakehouse
 from pyspark.sql import SparkSession
+from quick_java import QUICK_JAVA
 
-from pipelines import cli
 from pipelines.io.lake import table_path
 from pipelines.io.read import read
 from pipelines.settings import Settings
@@ -78,13 +79,6 @@ def until_rows(spark: SparkSession, lake: Settings, name: str, count: int) -> No
         time.sleep(0.5)
 
 
-def lakehouse(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """In this process, whose session is warm."""
-    monkeypatch.setattr(sys, "argv", ["lakehouse", *arguments])
-    monkeypatch.setattr(cli, "end_on_signals", lambda: None)
-    return cli.main()
-
-
 def test_views_are_refreshed_beside_a_running_ingest_and_a_second_ingest_is_refused(
     spark: SparkSession,
     lake: Settings,
@@ -129,7 +123,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copytree(PROJECT / folder, copy / folder)
     for folder in ("ml", "serving", "workflows", "java"):
         (copy / folder).symlink_to(PROJECT / folder)
-    quick = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    quick = {"spark.driver.extraJavaOptions": QUICK_JAVA}
     spark = {"master": "local[1]", "driver_memory": "1g", "shuffle_partitions": 1, "conf": quick}
     overlay = {"source": {"kind": "files"}, "spark": spark}
     (copy / "conf" / "files.yml").write_text(json.dumps(overlay))  # JSON is YAML

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from pipelines import registry
-from pipelines.errors import RegistryError
+from pipelines.errors import RegistryError, ViewError
 from pipelines.io.read import schema_of
 from pipelines.registry import SILVER_EVENTS, TABLES, VIEWS, check, transformation, views_in_order
 from pipelines.silver.items import ITEMS
@@ -30,7 +30,7 @@ def view(name: str, *inputs: str) -> View:
     return View(
         name=name,
         comment="One row.",
-        sql="",
+        sql=f"SELECT\n  1 AS a\nFROM {', '.join(inputs)}" if inputs else "SELECT 1 AS a",
         inputs=inputs,
         key=("a",),
         cluster_by=("a",),
@@ -59,8 +59,8 @@ def test_a_view_named_like_a_table_is_refused() -> None:
         check([table("gold.a")], [view("gold.a")])
 
 
-def test_a_view_of_an_unknown_table_is_refused_with_its_file() -> None:
-    with pytest.raises(RegistryError, match=r"gold\.v\.sql: reads silver\.nothing"):
+def test_a_view_of_an_unknown_table_is_refused_with_its_file_and_line() -> None:
+    with pytest.raises(RegistryError, match=r"gold\.v\.sql:3: reads silver\.nothing"):
         check([table("silver.a")], [view("gold.v", "silver.a", "silver.nothing")])
 
 
@@ -73,8 +73,15 @@ def test_a_view_of_an_unknown_table_is_refused_with_its_file() -> None:
     ],
 )
 def test_views_that_read_each_other_are_refused(views: list[View]) -> None:
-    with pytest.raises(RegistryError, match=r"in a circle: .*gold\.(a|b) -> "):
+    with pytest.raises(RegistryError, match=r"gold\.[ac]\.sql:3: .* in a circle: gold\.(a|b) -> "):
         check([], views)
+
+
+def test_a_column_that_a_view_no_longer_returns_is_missed_by_those_that_read_it() -> None:
+    reader = replace(view("gold.v", "gold.w"), sql="SELECT\n  b AS a\nFROM gold.w")
+    with pytest.raises(ViewError, match=r"gold\.v\.sql:2: no column b in gold\.w"):
+        check([], [reader, view("gold.w")])
+    check([], [replace(reader, sql="SELECT a FROM gold.w"), view("gold.w")])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pipelines.table import (
     between_times,
     matches,
     not_null,
+    one_of,
     quarantine_of,
 )
 
@@ -42,6 +43,7 @@ CHECKS = {
     "between": between("number", 1, 3),
     "between_times": between_times("at", "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z"),
     "matches": matches("text", r"[A-Z]{3}|it's\d", "bad"),
+    "one_of": one_of("text", ("USD", "EUR"), "bad"),
 }
 
 
@@ -52,6 +54,7 @@ CHECKS = {
         ("between", "number", [1, 3, None], [0, 4, -1]),
         ("between_times", "at", ["1990-01-01", "2100-01-01", None], ["1989-12-31", "2100-01-02"]),
         ("matches", "text", ["USD", "it's7", None], ["USD\n", "USDX", " USD", "usd", "", "XUSD"]),
+        ("one_of", "text", ["USD", "EUR", None], ["USD\n", "usd", "", "USD, EUR", "U"]),
     ],
 )
 def test_checks_pass_what_they_name_and_are_never_null(

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
@@ -22,6 +23,7 @@ from pipelines.table import ORIGIN
 
 TakeIn = Callable[[Settings, Sequence[object]], None]
 NOWHERE, PURCHASES = "bronze.events_quarantine", "silver.purchases_quarantine"
+CLICKS, STOCK = "silver.clicks_quarantine", "silver.inventory_changes_quarantine"
 LONG = 2_000_000
 
 
@@ -52,6 +54,7 @@ def unreadable(name: str) -> Fate:
 def broken() -> dict[bytes, Fate]:
     """One of each kind, and what becomes of it."""
     no_object = Fate(NOWHERE, ("not_a_json_object",))
+    not_utf8 = Fate(NOWHERE, ("not_utf8",))
     malformed = Fate(NOWHERE, ("malformed_json",))
     bad_item = Fate(PURCHASES, ("item_id_malformed",))
     bad_time = Fate(PURCHASES, ("occurred_at_out_of_range",))
@@ -66,17 +69,24 @@ def broken() -> dict[bytes, Fate]:
         b"\x00\x00\x00\x00\x07" + purchase(1003): no_object,  # schema registry
         b"Obj\x01" + purchase(1004): no_object,  # Avro
         b"PAR1" + purchase(1005): no_object,
+        b"\x1f\x8b\x08\x00" + purchase(1034): not_utf8,  # gzip
+        purchase(1035).decode().encode("utf-16"): not_utf8,
+        purchase(1036).decode().encode("utf-16-le"): malformed,
+        b"\xef\xbb\xbf" + purchase(1037): no_object,  # byte order mark
         purchase(1006)[:-1] + b', "item_id": "i2"}': Fate(PURCHASES, ("duplicate_keys",)),
         raw(1007, "price_cents", "1e309"): unreadable("price_cents"),
         raw(1008, "price_cents", "NaN"): Fate(PURCHASES, ("malformed_json",)),
+        raw(1038, "price_cents", "-Infinity"): Fate(PURCHASES, ("malformed_json",)),
         raw(1009, "price_cents", "1" + "0" * 30): unreadable("price_cents"),
         raw(1010, "price_cents", "9" * 39): unreadable("price_cents"),
+        raw(1039, "quantity", "9" * 39): unreadable("quantity"),
         raw(1011, "quantity", "-0"): Fate(PURCHASES, ("quantity_out_of_range",)),
         raw(1012, "quantity", "-3"): Fate(
             PURCHASES, ("quantity_out_of_range", "amount_cents_out_of_range")
         ),
         purchase(1013, currency="usd"): Fate(PURCHASES, ("currency_unknown",)),
         purchase(1014, currency="\u20ac"): Fate(PURCHASES, ("currency_unknown",)),
+        purchase(1030, currency="ZZZ"): Fate(PURCHASES, ("currency_unknown",)),
         purchase(1015, occurred_at="0000-00-00"): unreadable("occurred_at"),
         purchase(1016, occurred_at="9999-12-31T23:59:59Z"): bad_time,
         purchase(1017, occurred_at=1_488_362_400): unreadable("occurred_at"),
@@ -86,11 +96,32 @@ def broken() -> dict[bytes, Fate]:
         purchase(1021, item_id="a\x00b"): bad_item,
         purchase(1022, item_id="\u202eabc"): bad_item,
         purchase(1023, item_id="e\u0301"): bad_item,
+        purchase(1031, region="r" * LONG): Fate(PURCHASES, ("region_malformed",)),
+        purchase(1032, customer_id="c" * 600): Fate(PURCHASES, ("customer_id_malformed",)),
+        purchase(1033, region="a\x00b", category="\u202eabc", basket_id="line\n"): Fate(
+            PURCHASES, ("region_malformed", "category_malformed", "basket_id_malformed")
+        ),
         raw(1024, "item_id", '"a\x00b"'): malformed,
         raw(1025, "attributes", "[" * 1000 + "]" * 1000): Fate(PURCHASES, ("malformed_json",)),
         of("refund", 1026, basket_id="no such basket"): Fate(NOWHERE, ("event_type_unknown",)),
         of("__proto__", 1027): Fate(NOWHERE, ("event_type_unknown",)),
         b'{"__proto__": {"event_type": "click"}}': Fate(NOWHERE, ("event_type_missing",)),
+        b"{}": Fate(NOWHERE, ("event_type_missing",)),
+        b'{"event_type": null}': Fate(NOWHERE, ("event_type_missing",)),
+        b'{"event_type": ["click"]}': Fate(NOWHERE, ("event_type_unknown",)),
+        b'{"event_type": "click", "price_cents": NaN}': Fate(CLICKS, ("malformed_json",)),
+        b'{"event_type": "click", "n": ' + b"[" * 2000 + b"]" * 2000 + b"}": malformed,
+        b'{"event_type": "click"': malformed,
+        b'{"event_id": "\xff"}': not_utf8,
+        b"\xff\xfe\x00": not_utf8,
+        b"[" * 5000: no_object,
+        b" ": no_object,
+        of("click", 1040, session_id="s" * 300_000): Fate(CLICKS, ("session_id_malformed",)),
+        of("click", 1041, region=None): Fate(CLICKS, ("region_missing",)),
+        of("click", 1042, n="@").replace(b'"@"', b"9" * 5000): Fate(CLICKS, ("malformed_json",)),
+        of("inventory_change", 1043, delta_quantity="many"): Fate(
+            STOCK, ("delta_quantity_unreadable", "delta_quantity_missing")
+        ),
     }
 
 
@@ -164,21 +195,37 @@ def differences(found: Counter[Any], expected: Counter[Any]) -> list[str]:
     ]
 
 
-def test_each_event_of_a_mixed_file_stands_where_it_must(
-    spark: SparkSession, lake: Settings, take_in: TakeIn
+def test_each_event_of_a_mixed_file_and_a_mixed_topic_stands_where_it_must(
+    spark: SparkSession, kafka_lake: Settings, take_in: TakeIn
 ) -> None:
-    before = [of("click", number) for number in (9001, 9002)]  # so that the stream has a time
-    take_in(lake, before)
-    mixed = mixture(seed=4)
-    take_in(lake, [payload for payload, _ in mixed])
-    expected = Counter([*((payload, Fate("silver.clicks")) for payload in before), *mixed])
+    files = kafka_lake.source.model_copy(update={"kind": "files"})
+    lake = kafka_lake.model_copy(update={"source": files})
+    (Path(lake.root) / "landing").mkdir()
+    good = Fate("silver.clicks")
+    before: list[tuple[bytes | None, Fate]] = [(of("click", n), good) for n in (9001, 9002)]
+    take_in(lake, [payload for payload, _ in before])  # so that the stream has a time
+    of_file = mixture(seed=4)
+    take_in(lake, [payload for payload, _ in of_file])
+    of_topic: list[tuple[bytes | None, Fate]] = [
+        (None, Fate(NOWHERE, ("empty",))),
+        *((otherwise(payload), fate) for payload, fate in mixture(seed=7)),
+        (None, Fate(NOWHERE, ("empty",))),
+        (b"\n" + of("click", 9003) + b"\r\n", good),
+        (b"{\n", Fate(NOWHERE, ("malformed_json",))),
+    ]
+    send(kafka_lake, [payload for payload, _ in of_topic])
+    ingest(spark, kafka_lake, lambda stage, count: None)
+    expected = Counter([*before, *of_file, *of_topic])
     assert differences(fates(spark, lake), expected) == []
 
 
-def test_each_event_of_a_mixed_topic_stands_where_it_must(
-    spark: SparkSession, kafka_lake: Settings
-) -> None:
-    kafka = kafka_lake.source.kafka
+def otherwise(payload: bytes) -> bytes:
+    """The same event with another id, about another item."""
+    return payload.replace(b"00000000-", b"00000001-").replace(b'"item_id": "i', b'"item_id": "j')
+
+
+def send(settings: Settings, payloads: Sequence[bytes | None]) -> None:
+    kafka = settings.source.kafka
     ensure_topic(kafka.bootstrap_servers, kafka.topic, 1)
     producer = Producer(
         {
@@ -187,22 +234,6 @@ def test_each_event_of_a_mixed_topic_stands_where_it_must(
             "compression.type": "gzip",  # the broker's limit is on what is compressed
         }
     )
-
-    def send(payloads: Sequence[bytes | None]) -> None:
-        for payload in payloads:
-            producer.produce(kafka.topic, payload)
-        assert producer.flush(20) == 0
-        ingest(spark, kafka_lake, lambda stage, count: None)
-
-    before = of("click", 9001)
-    mixed: list[tuple[bytes | None, Fate]] = [
-        (None, Fate(NOWHERE, ("empty",))),
-        *mixture(seed=7),
-        (None, Fate(NOWHERE, ("empty",))),
-        (b"\n" + of("click", 9002) + b"\r\n", Fate("silver.clicks")),
-        (b"{\n", Fate(NOWHERE, ("malformed_json",))),
-    ]
-    send([before])
-    send([payload for payload, _ in mixed])
-    expected = Counter([(before, Fate("silver.clicks")), *mixed])
-    assert differences(fates(spark, kafka_lake), expected) == []
+    for payload in payloads:
+        producer.produce(kafka.topic, payload)
+    assert producer.flush(20) == 0

@@ -7,6 +7,7 @@ import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from pipelines.errors import ConflictError
 from pipelines.io.conflicts import CONFLICTS, retrying
 
 
@@ -23,9 +24,9 @@ def test_conflicts_are_counted_and_the_action_ends_well(table: DeltaTable) -> No
 
     def count_up() -> int:
         conflicts = 0
-        for _ in range(4):
+        for _ in range(2):
             start.wait()
-            conflicts += retrying(lambda: table.update("id >= 0", {"id": "id + 10"}), attempts=10)
+            conflicts += retrying(lambda: table.update("id >= 0", {"id": "id + 10"}), 10, "t")
         return conflicts
 
     with ThreadPoolExecutor(2) as pool:
@@ -33,7 +34,7 @@ def test_conflicts_are_counted_and_the_action_ends_well(table: DeltaTable) -> No
         conflicts = sum(run.result() for run in runs)
     assert conflicts > 0
     lowest = table.toDF().agg({"id": "min"}).collect()[0][0]
-    assert lowest == 80
+    assert lowest == 40
 
 
 def test_it_gives_up_after_so_many_attempts() -> None:
@@ -43,8 +44,12 @@ def test_it_gives_up_after_so_many_attempts() -> None:
         tried.append(1)
         raise CONFLICTS[0]("another writer was first")
 
-    assert retrying(spoilt, attempts=2) == 2
+    with pytest.raises(ConflictError, match=r"silver\.x: .* at each of 2 attempts; run again"):
+        retrying(spoilt, 2, "silver.x")
     assert len(tried) == 2
+    with pytest.raises(ConflictError, match=r"silver\.x: .* changed its rows meanwhile; run again"):
+        retrying(spoilt, 2, "silver.x", only_rewrites=True)
+    assert len(tried) == 3
 
 
 def test_other_errors_are_not_retried() -> None:
@@ -55,5 +60,5 @@ def test_other_errors_are_not_retried() -> None:
         raise ValueError("not a conflict")
 
     with pytest.raises(ValueError, match="not a conflict"):
-        retrying(broken, attempts=3)
+        retrying(broken, 3, "silver.x")
     assert len(tried) == 1

@@ -1,7 +1,6 @@
 """Two streams that run until stopped, tell how they are doing, and are maintained meanwhile."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pipelines.io.lake import checkpoint_path
 from pipelines.io.read import read
 from pipelines.io.silver_facts import silver_facts
 from pipelines.settings import Settings
+from pipelines.silver.documents import DOCUMENTS
 from pipelines.sources.topic import ensure_topic
 from pipelines.streams import StreamState, load_streams
 
@@ -100,24 +100,18 @@ def test_streams_report_what_became_of_their_rows(
     assert silver.outcomes == {"valid": 5, "rejected": 1, "duplicate": 1, "late": 0, "seen": 0}
 
 
-def test_next_run_counts_on(spark: SparkSession, lake: Settings) -> None:
-    for number in range(2):
-        land(lake, f"{number}.jsonl", event("click", number))
-        ingest(spark, lake, lambda stage, count: None)
-    found = streams(lake)
-    assert [(found[name].rows, found[name].condition) for name in ("bronze", "silver")] == [
-        (2, "ended"),
-        (2, "ended"),
-    ]
-    assert found["silver"].outcomes["valid"] == 2
-
-
-def test_rows_of_bronze_after_an_offset_are_silvers_lag(
+def test_next_run_counts_on_and_rows_after_an_offset_are_silvers_lag(
     spark: SparkSession, lake: Settings
 ) -> None:
     for number in range(3):
         land(lake, f"{number}.jsonl", *(event("click", 10 * number + n) for n in range(number + 1)))
         ingest(spark, lake, lambda stage, count: None)
+    found = streams(lake)
+    assert [(found[name].rows, found[name].condition) for name in ("bronze", "silver")] == [
+        (6, "ended"),
+        (6, "ended"),
+    ]
+    assert found["silver"].outcomes["valid"] == 6
     offsets = Path(checkpoint_path(lake, SILVER)) / "offsets"
     reached = [(offsets / str(n)).read_text().splitlines()[-1] for n in (1, 2)]
     assert [silver_facts(spark, lake, offset).lag for offset in reached] == [3, 0]
@@ -135,32 +129,38 @@ def test_stream_that_fails_ends_the_other_and_says_why(spark: SparkSession, lake
     assert found["silver"].condition == "ended"
 
 
-def test_silver_checkpoint_lost_beside_a_sound_bronze_heals_itself(
+def test_documents_are_taken_in_and_tables_compacted_beside_the_streams(
     spark: SparkSession, lake: Settings
 ) -> None:
-    land(lake, "0.jsonl", event("click", 0))
-    ingest(spark, lake, lambda stage, count: None)
-    shutil.rmtree(checkpoint_path(lake, SILVER))
-    land(lake, "1.jsonl", event("click", 1))
-    run_until(spark, lake, lambda found: found["silver"].rows == 3)
-    assert read(spark, lake, "silver.clicks").count() == 2
-
-
-def test_tables_are_compacted_beside_the_streams(spark: SparkSession, lake: Settings) -> None:
-    maintain = lake.maintain.model_copy(update={"every_s": 0.2, "max_small_files": 2})
-    lake = lake.model_copy(update={"maintain": maintain})
-    files = lake.source.files.model_copy(update={"max_files_per_trigger": 1})
-    lake = lake.model_copy(update={"source": lake.source.model_copy(update={"files": files})})
+    """One document was there, and one lands meanwhile."""
+    few = lake.maintain.model_copy(update={"every_s": 0.2, "max_small_files": 2})
+    often = lake.documents.model_copy(update={"every_s": 0.2})
+    one_by_one = lake.source.files.model_copy(update={"max_files_per_trigger": 1})
+    source = lake.source.model_copy(update={"files": one_by_one})
+    lake = lake.model_copy(update={"maintain": few, "documents": often, "source": source})
     for number in range(4):
         land(lake, f"{number}.jsonl", event("click", number))
+    reviews = Path(lake.root) / "documents" / "reviews" / "i1"
+    reviews.mkdir(parents=True)
+    (reviews / "a.txt").write_text("Good")
     notes: list[str] = []
-    run_until(
-        spark,
-        lake,
-        lambda found: found["silver"].rows == 4 and any("bronze.events" in n for n in notes),
-        note=notes.append,
-    )
+
+    def done(found: dict[str, StreamState]) -> bool:
+        documents = found.get("documents")
+        if not documents or not documents.rows:
+            return False
+        if not (reviews / "b.txt").exists():
+            (reviews / ".b.txt").write_text("Bad")
+            (reviews / ".b.txt").rename(reviews / "b.txt")
+        assert documents.condition == "running"
+        is_compact = any("bronze.events" in note for note in notes)
+        return documents.rows == 2 and found["silver"].rows == 4 and is_compact
+
+    run_until(spark, lake, done, note=notes.append)
     (told,) = [note for note in notes if note.startswith("bronze.events")]
     assert "files to 1" in told
+    assert not [note for note in notes if "failed" in note]
     assert read(spark, lake, "bronze.events").count() == 4
     assert read(spark, lake, "silver.clicks").count() == 4
+    assert {row["text"] for row in read(spark, lake, DOCUMENTS.name).collect()} == {"Good", "Bad"}
+    assert streams(lake)["documents"].condition == "ended"

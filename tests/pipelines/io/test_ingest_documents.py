@@ -99,7 +99,7 @@ def test_every_file_is_accounted_whatever_it_holds_and_is_called(
 
 
 def test_a_row_follows_its_file(spark: SparkSession, documents_lake: Settings, put: Put) -> None:
-    changed, old = put("reviews/i1/a.txt", b"Good"), put("reviews/i1/b.txt", b"Bad")
+    _, old = put("reviews/i1/a.txt", b"Good"), put("reviews/i1/b.txt", b"Bad")
     os.utime(old, (0, 0))
     assert run(spark, documents_lake) == 2
     before = found(spark, documents_lake, "ingested_at")
@@ -117,12 +117,35 @@ def test_a_row_follows_its_file(spark: SparkSession, documents_lake: Settings, p
     assert found(spark, documents_lake, "modified_at")["b.txt"].timestamp() == 2
     assert run(spark, documents_lake) == 0
 
-    changed.unlink()
-    assert run(spark, documents_lake) == 0
-    sql = "SELECT text, reference FROM silver.documents WHERE kind = 'reviews' AND name = 'a.txt'"
-    assert [tuple(r) for r in query(spark, documents_lake, sql).collect()] == [
-        ("Very good", f"file:{changed}")
+
+def test_row_of_a_removed_file_says_since_when(
+    spark: SparkSession, documents_lake: Settings, put: Put
+) -> None:
+    gone, kept = put("reviews/i1/a.txt", b"Good"), put("reviews/i1/b.txt", b"Bad")
+    stamp = gone.stat().st_mtime_ns
+    assert run(spark, documents_lake) == 2
+    first = found(spark, documents_lake, "ingested_at")["a.txt"]
+    gone.unlink()
+    for _ in range(2):  # the second pass leaves the time as it is
+        assert run(spark, documents_lake) == 0
+    assert version_of(spark, documents_lake, DOCUMENTS.name) == 2
+    sql = "SELECT text, reference, removed_at > ingested_at FROM silver.documents ORDER BY name"
+    assert [tuple(row) for row in query(spark, documents_lake, sql).collect()] == [
+        ("Good", f"file:{gone}", True),
+        ("Bad", f"file:{kept}", None),
     ]
+
+    put("reviews/i1/a.txt", b"Good")
+    os.utime(gone, ns=(stamp, stamp))
+    assert run(spark, documents_lake) == 0, "these bytes were taken in before"
+    assert found(spark, documents_lake, "removed_at") == {"a.txt": None, "b.txt": None}
+    assert found(spark, documents_lake, "ingested_at")["a.txt"] == first
+
+    other = documents_lake.documents.model_copy(update={"path": "documents/reviews"})
+    assert run(spark, documents_lake.model_copy(update={"documents": other})) == 0
+    elsewhere = documents_lake.documents.model_copy(update={"path": "landing"})
+    assert run(spark, documents_lake.model_copy(update={"documents": elsewhere})) == 0
+    assert found(spark, documents_lake, "removed_at") == {"a.txt": None, "b.txt": None}
 
 
 def test_file_that_could_not_be_read_is_tried_again(

@@ -47,16 +47,23 @@ FACTS: list[dict[str, object]] = [
     {"item_id": "x" * 129},
     {"item_id": "line\n"},
     {"event_id": "nope", "item_id": "a b"},
+    {"category": ""},
+    {"category": "x" * 129},
+    {"category": "\u4e2d" * 128},
 ]
 OWN: dict[str, list[dict[str, object]]] = {
     "click": [
         {"region": None},
+        {"region": "a\tb"},
+        {"customer_id": "x" * 600},
         {"session_id": None},
         {"session_id": ""},
         {"session_id": "x" * 129},
     ],
     "purchase": [
         {"region": None, "basket_id": None},
+        {"region": "\u202eb", "basket_id": "line\n"},
+        {"customer_id": ""},
         {"quantity": 0},
         {"quantity": -1},
         {"quantity": 1_000_001},
@@ -72,14 +79,18 @@ OWN: dict[str, list[dict[str, object]]] = {
     ],
     "price_change": [
         {"region": None},
+        {"region": ""},
         {"price_cents": 0},
         {"price_cents": None},
         {"price_cents": MAX_CENTS + 1},
         {"currency": "EURO"},
+        {"currency": "ZZZ"},
+        {"currency": "HRK"},
         {"currency": None},
     ],
     "inventory_change": [
         {"region": None},
+        {"region": ""},
         {"delta_quantity": None},
         {"delta_quantity": 1_000_000_001},
         {"delta_quantity": -1_000_000_000},

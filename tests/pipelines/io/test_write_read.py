@@ -102,6 +102,23 @@ def test_upsert_repeated_under_one_transaction_is_applied_once(
     assert [row["title"] for row in read(spark, lake, ITEMS.name).collect()] == ["Soy"]
 
 
+@pytest.mark.parametrize("table", [DROPPED_EVENTS, ITEMS], ids=["append", "upsert"])
+def test_write_that_was_applied_before_is_told(
+    spark: SparkSession, lake: Settings, rows: Rows, table: Table
+) -> None:
+    """Whatever else was committed since."""
+    row = {**ITEM, **DROPPED}
+    given = rows(table, [{name: row[name] for name in row.keys() & set(table.columns)}])
+    again = Transaction("a", 3, may_repeat=True)
+    assert write(given, lake, table, transaction=again)
+    assert write(given, lake, table, transaction=Transaction("b", 0, may_repeat=True))
+    before = version_of(spark, lake, table.name)
+    assert not write(given, lake, table, transaction=again)
+    assert not write(given, lake, table, transaction=Transaction("a", 2, may_repeat=True))
+    assert version_of(spark, lake, table.name) == before
+    assert write(given, lake, table, transaction=Transaction("a", 4, may_repeat=True))
+
+
 def test_overwrite_replaces_all_rows_and_keeps_the_version_before(
     spark: SparkSession, lake: Settings, rows: Rows
 ) -> None:

@@ -21,9 +21,11 @@ def test_a_click_without_a_visit_or_with_an_overlong_one_is_refused(refused) -> 
         {"event_id": "none", "session_id": None},
         {"event_id": "empty", "session_id": ""},
         {"event_id": "long", "session_id": "s" * 129},
+        {"event_id": "line", "session_id": "s\n"},
     ]
     assert refused(CLICKS, given, about=["session_id"]) == {
         "none": ["session_id_missing"],
-        "empty": ["id_length"],
-        "long": ["id_length"],
+        "empty": ["session_id_malformed"],
+        "long": ["session_id_malformed"],
+        "line": ["session_id_malformed"],
     }

@@ -151,11 +151,32 @@ CASES: dict[str, Case] = {
     "currency of small letters": Case(purchase(currency="usd"), ("currency_unknown",)),
     "currency too long": Case(purchase(currency="USDT"), ("currency_unknown",)),
     "currency and a newline": Case(purchase(currency="USD\n"), ("currency_unknown",)),
+    "currency that is none": Case(purchase(currency="ZZZ"), ("currency_unknown",)),
+    "currency of former times": Case(purchase(currency="HRK"), kept={"currency": "HRK"}),
     "session too long": Case(
         json.dumps(event("click", 1, session_id="s" * 129)).encode(),
-        ("id_length",),
+        ("session_id_malformed",),
         "silver.clicks",
     ),
+    **{
+        f"{name} {what}": Case(purchase(**{name: value}), (f"{name}_malformed",))
+        for name in ("region", "category", "customer_id", "basket_id")
+        for what, value in {
+            "empty": "",
+            "too long": "x" * 129,
+            "too long in Chinese": "\u4e2d" * 129,
+            "with NUL": "a\0b",
+            "and a newline": "x\n",
+            "with a control character of Latin 1": "a\x85b",
+            "right to left by force": "\u202eabc",
+            "on two lines": "a\u2028b",
+        }.items()
+    },
+    **{
+        f"{name} in another script": Case(purchase(**{name: value}), kept={name: value})
+        for name in ("region", "category", "customer_id", "basket_id")
+        for value in ("\u05d7\u05dc\u05d1, Milch & e\u0301 " + "\U0001f6d2" * 100,)
+    },
     "region missing": Case(without("region"), ("region_missing",)),
     "item needs no region": Case(without("region", "item_upsert"), (), "silver.items"),
     "several reasons": Case(

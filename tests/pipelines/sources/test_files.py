@@ -9,14 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from given import event
-from landing import Landings
+from landing import Landing, Landings
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from pipelines.bronze.events import EVENTS
 from pipelines.errors import SourceError
-from pipelines.io.ingest import ingest
-from pipelines.io.read import read
-from pipelines.settings import Settings
+from pipelines.io.read import schema_of
+from pipelines.registry import SILVER_EVENTS
+from pipelines.silver.event import typed_events
+from pipelines.silver.purchases import PURCHASES, purchases
 
 
 def numbered(lines: list[bytes]) -> list[tuple[int, bytes]]:
@@ -96,26 +98,24 @@ def test_empty_file_in_place_of_a_damaged_one_lets_the_stream_go_on(
     assert folder.take() == {}
 
 
-def test_silver_sees_the_same_event_in_every_format(spark: SparkSession, lake: Settings) -> None:
-    landing = Path(lake.root) / "landing"
-    given = [event("purchase", number) for number in range(3)]
-    (landing / "a.jsonl").write_text(json.dumps(given[0]))
-    (landing / "csv").mkdir()
-    header = ",".join(given[1])
-    (landing / "csv" / "a.csv").write_text(f"{header}\n{','.join(map(str, given[1].values()))}\n")
-    (landing / "parquet").mkdir()
-    pq.write_table(pa.Table.from_pylist([given[2]]), landing / "parquet" / "a.parquet")
-    for file_format, folder in {"csv": "csv", "parquet": "parquet", "json": "."}.items():
-        files = lake.source.files.model_copy(
-            update={"format": file_format, "path": f"landing/{folder}"}
-        )
-        if file_format == "json":
-            for child in ("csv", "parquet"):
-                (landing / child).rename(Path(lake.root) / f"taken-{child}")
-        source = lake.source.model_copy(update={"files": files})
-        ingest(spark, lake.model_copy(update={"source": source}), lambda stage, count: None)
-    purchases = read(spark, lake, "silver.purchases")
-    told_apart = ("event_id", "payload_hash", "produced_at", "source", "source_offset")
-    rows = purchases.withColumn("attributes", F.to_json("attributes")).drop(*told_apart).collect()
-    assert len(rows) == 3
-    assert len(set(rows)) == 1
+def test_silver_sees_the_same_event_in_every_format(spark: SparkSession, tmp_path: Path) -> None:
+    given = event("purchase", 1)
+    table = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist([given]), table)
+    files = {
+        "json": json.dumps(given).encode(),
+        "csv": f"{','.join(given)}\n{','.join(map(str, given.values()))}\n".encode(),
+        "parquet": table.getvalue().to_pybytes(),
+    }
+    rows = []
+    for number, (file_format, content) in enumerate(files.items()):
+        (tmp_path / file_format).mkdir()
+        folder = Landing(spark, tmp_path / file_format, file_format)
+        folder.put(f"a.{file_format}", content)
+        (((_, payload),),) = folder.take().values()
+        rows.append(("files", 0, number, payload, None))
+    bronze = spark.createDataFrame(rows, schema_of(EVENTS))
+    typed = typed_events(bronze, SILVER_EVENTS)
+    assert [(r["table_name"], r["reasons"]) for r in typed.collect()] == [(PURCHASES.name, [])] * 3
+    sales = purchases(typed).withColumn("attributes", F.to_json("attributes"))
+    assert sales.drop("payload_hash", "source_offset").distinct().count() == 1

@@ -1,4 +1,4 @@
-"""A view is recomputed when a source or its SQL has changed, and readers see whole versions."""
+"""A view follows its sources and its SQL, and readers see whole versions of it."""
 
 import uuid
 from collections.abc import Callable
@@ -16,7 +16,10 @@ from pipelines.registry import VIEWS
 from pipelines.settings import Settings
 from pipelines.silver.price_changes import PRICE_CHANGES
 from pipelines.view import View, load_view
-from pipelines.views.refresh import plan, refresh, shown
+from pipelines.views.choose import Strategy
+from pipelines.views.prepare import plan
+from pipelines.views.record import shown
+from pipelines.views.refresh import refresh
 
 CURRENT_PRICES = next(view for view in VIEWS if view.name == "gold.current_prices")
 
@@ -41,7 +44,7 @@ def only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., View]
         file = tmp_path / f"{name}.sql"
         file.write_text(sql)
         view = load_view(file)
-        monkeypatch.setattr(engine, "views_in_order", lambda names: [view])
+        monkeypatch.setattr(engine, "views_in_order", lambda names, views: [view])
         return view
 
     return make
@@ -70,8 +73,8 @@ def test_changed_source_is_shown_and_only_where_it_is_read(
     begun = [next(reader)]
 
     done = {r.view: (r.strategy, r.reason) for r in refresh(spark, golden_lake)}
-    assert done[CURRENT_PRICES.name] == ("full", f"changed: {PRICE_CHANGES.name}")
-    assert {name for name, (strategy, _) in done.items() if strategy == "full"} == {
+    assert done[CURRENT_PRICES.name][0] == "groups"
+    assert {name for name, (strategy, _) in done.items() if strategy != "none"} == {
         view.name for view in VIEWS if PRICE_CHANGES.name in view.inputs
     }
     now = read(spark, golden_lake, CURRENT_PRICES.name)
@@ -150,13 +153,13 @@ def test_view_over_a_view_that_was_never_refreshed_says_so(
 def test_view_over_a_table_that_nothing_was_written_to_is_empty_until_there_is(
     spark: SparkSession, lake: Settings
 ) -> None:
-    assert plan(spark, lake, CURRENT_PRICES, full=False) == ("full", "never refreshed")
+    assert plan(spark, lake, CURRENT_PRICES).strategy == Strategy("full", "never refreshed")
     (result,) = refresh(spark, lake, ["current_prices"])
     assert (result.strategy, result.rows) == ("full", 0)
     now = shown(spark, lake, CURRENT_PRICES)
     assert now is not None
     assert now.sources == {PRICE_CHANGES.name: NOT_YET}
-    assert plan(spark, lake, CURRENT_PRICES, full=False) == ("none", "up to date")
+    assert plan(spark, lake, CURRENT_PRICES).strategy == Strategy("none", "up to date")
 
 
 def test_unknown_view_is_named_with_those_there_are(spark: SparkSession, lake: Settings) -> None:

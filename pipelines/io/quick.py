@@ -1,0 +1,144 @@
+"""Answers without a JVM: delta-rs reads a table's log, DuckDB its Parquet files.
+
+DuckDB's own Delta extension would have to be downloaded at run time; the log is read here instead,
+and what a table asks of its readers is checked against what is done here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from sqlglot import exp
+
+from pipelines.io.lake import table_path
+from pipelines.io.quick_sql import FAMILIES, Refused, duckdb_sql
+from pipelines.settings import Settings
+
+# Columns that a view keeps for its own refresh begin so; see `io.read`.
+_HIDDEN = "__"
+# What Delta may ask of a reader, and is done here or does not touch the columns that are read:
+# those of type VARIANT are none of them.
+_FEATURES = {"deletionVectors", "variantType", "variantType-preview", "vacuumProtocolCheck"}
+_TYPES = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
+_PLAIN = {
+    pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float64(), pa.string(), pa.date32(),
+    pa.timestamp("us"), pa.bool_(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at its newest version: what a query needs to read it.
+
+    Attributes:
+        columns: name -> Spark type, without hidden ones.
+        hidden_rows: file -> mask of its rows, true where the row still stands.
+    """
+
+    table_id: str
+    version: int
+    columns: Mapping[str, str]
+    files: tuple[str, ...]
+    hidden_rows: Mapping[str, list[bool]]
+
+
+def snapshot(settings: Settings, name: str) -> Snapshot:
+    """The newest version of a table.
+
+    Raises:
+        Refused: the table does not stand on a local disk, was never written to, or asks more of a
+            reader than is done here.
+    """
+    path = table_path(settings, name)
+    if "://" in path or not Path(path, "_delta_log").is_dir():
+        raise Refused(f"{name} is not a table on this disk")
+    try:
+        table = DeltaTable(path)
+    except DeltaError as error:
+        raise Refused(f"{name}: {str(error).splitlines()[0]}") from None
+    metadata, protocol = table.metadata(), table.protocol()
+    features = set(protocol.reader_features or ())
+    if features - _FEATURES or protocol.min_reader_version == 2 or metadata.partition_columns:
+        raise Refused(f"{name} needs {', '.join(sorted(features - _FEATURES)) or 'more'}")
+    columns = {
+        field.name: _TYPES.get(type_name, type_name)
+        for field in table.schema().fields
+        if not field.name.startswith(_HIDDEN)
+        for type_name in [str(getattr(field.type, "type", field.type))]
+    }
+    masks = {}
+    if "deletionVectors" in features:
+        for batch in table.deletion_vectors():
+            rows = pa.record_batch(batch).to_pydict()
+            masks |= dict(zip(map(_local, rows["filepath"]), rows["selection_vector"], strict=True))
+    files = tuple(map(_local, table.file_uris()))
+    return Snapshot(str(metadata.id), table.version(), columns, files, masks)
+
+
+def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.Table:
+    """The first rows of a query; instants are UTC without a zone.
+
+    Raises:
+        Refused: DuckDB might not answer as Spark does, or fails; Spark then says what is wrong.
+    """
+    sql = duckdb_sql(select, {name: table.columns for name, table in tables.items()})
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            for name, table in tables.items():
+                _bind(connection, name, table)
+            answer = connection.sql(f"FROM ({sql}) LIMIT {limit}").to_arrow_table()
+        except duckdb.Error as error:
+            raise Refused(f"DuckDB: {str(error).splitlines()[0]}") from None
+    return _plain(answer)
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> None:
+    """A view of the table's rows under its name."""
+    layer, noun = name.split(".")
+    shown = ", ".join(
+        f'CAST("{column}" AS {kind}) AS "{column}"'
+        for column, kind in table.columns.items()
+        if kind in FAMILIES
+    )
+    whole = [file for file in table.files if file not in table.hidden_rows]
+    parts = [f"SELECT {shown} FROM read_parquet({whole!r}, union_by_name = true)"] if whole else []
+    if table.hidden_rows:
+        gone = f"{layer}__{noun}__gone"
+        connection.register(gone, _gone(table.hidden_rows))
+        parts.append(
+            f"SELECT {shown} FROM read_parquet({[*table.hidden_rows]!r}, union_by_name = true, "
+            "filename = true, file_row_number = true) AS f "
+            f"ANTI JOIN {gone} AS g ON f.filename = g.file AND f.file_row_number = g.row"
+        )
+    if not parts:
+        nothing = (f'NULL::{k} AS "{c}"' for c, k in table.columns.items() if k in FAMILIES)
+        parts = [f"SELECT {', '.join(nothing)} WHERE false"]
+    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
+    connection.execute(f'CREATE VIEW "{layer}"."{noun}" AS {" UNION ALL ".join(parts)}')
+
+
+def _gone(masks: Mapping[str, list[bool]]) -> pa.Table:
+    rows = [(file, row) for file, mask in masks.items() for row, kept in enumerate(mask) if not kept]
+    files, numbers = [file for file, _ in rows], [row for _, row in rows]
+    return pa.table({"file": pa.array(files, pa.string()), "row": pa.array(numbers, pa.int64())})
+
+
+def _local(uri: str) -> str:
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+
+
+def _plain(answer: pa.Table) -> pa.Table:
+    """The answer, if all of it is of types that Spark would have given it too."""
+    for place, field in enumerate(answer.schema):
+        kind = pa.timestamp("us") if pa.types.is_timestamp(field.type) else field.type
+        if kind not in _PLAIN:
+            raise Refused(f"{field.name} is of the type {kind}")
+        if kind != field.type:
+            answer = answer.set_column(place, field.name, answer[place].cast(kind))
+    return answer

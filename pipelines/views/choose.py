@@ -1,0 +1,144 @@
+"""Which strategy keeps a view, from its SQL and from how much has changed; nothing is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql.types import LongType, StructType
+
+from pipelines.view import View
+from pipelines.views.algebra import Query, UnsupportedError, normalise
+from pipelines.views.signed import Additive, additive, is_row_by_row, linear_mentions
+from pipelines.views.touched import touched_columns
+
+NONE, ROWS, TOTALS, GROUPS, FULL = "none", "rows", "totals", "groups", "full"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What can be done with a view, by its SQL alone.
+
+    Attributes:
+        query: its normal form; None if it is only kept by recomputation.
+        spec: how to keep it by totals, if it can be.
+        reason: why not by a better strategy.
+    """
+
+    query: Query | None
+    spec: Additive | None
+    is_rows: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy and why it was chosen.
+
+    Attributes:
+        columns: for `groups`, those of the view that tell what is touched.
+    """
+
+    name: str
+    reason: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to read and write, from the logs: bytes of files, rows of the view."""
+
+    source_bytes: int
+    changed_bytes: int
+    view_rows: int
+
+
+def shape(view: View, schemas: Mapping[str, StructType]) -> Shape:
+    """What can be done with a view.
+
+    Args:
+        schemas: of the tables that it reads.
+    """
+    columns = {name: schema.names for name, schema in schemas.items()}
+    try:
+        query = normalise(view.sql, str(view.path), columns)
+    except UnsupportedError as error:
+        return Shape(None, None, False, str(error))
+    if is_row_by_row(query):
+        return Shape(query, None, True, "")
+
+    def not_null(mention: int, column: str) -> bool:
+        return not schemas[query.mentions[mention]][column].nullable
+
+    try:
+        return Shape(query, additive(query, not_null), False, "")
+    except UnsupportedError as error:
+        return Shape(query, None, False, str(error))
+
+
+def choose(
+    view: View, of: Shape, stored: StructType, changed: Sequence[int], size: Size
+) -> Strategy:
+    """The strategy that is expected to be the quickest of those that fit.
+
+    Args:
+        stored: the columns that the view stores, hidden ones included.
+        changed: the mentions of tables that have changed rows.
+    """
+    if of.query is None:
+        return Strategy(FULL, of.reason)
+    if size.changed_bytes > max(FEW_BYTES, MOST_CHANGED * size.source_bytes):
+        return Strategy(FULL, "most of what it reads has changed")
+    if of.is_rows and set(changed) <= linear_mentions(of.query):
+        return Strategy(ROWS, "each row comes from rows of its own")
+    if of.spec is not None and not (problem := _misfit(of.spec, stored, changed)):
+        return Strategy(TOTALS, "sums and counts")
+    columns = key_columns(view, of.query, changed)
+    if not columns:
+        return Strategy(FULL, "no column tells which of its rows a change touches")
+    reason = of.reason or (problem if of.spec is not None else "a join shows what is missing")
+    return Strategy(GROUPS, reason, columns)
+
+
+# A change feed of this share of the sources is as much work as the sources themselves.
+MOST_CHANGED = 0.3
+FEW_BYTES = 1 << 20  # below this all strategies take about as long
+
+
+def key_columns(view: View, query: Query, changed: Sequence[int]) -> tuple[str, ...]:
+    """The columns that tell what is touched, whichever mention changes."""
+    common = set(query.columns)
+    for mention in changed:
+        common &= set(touched_columns(query, mention))
+    of_key = tuple(column for column in view.key if column in common)
+    return of_key or tuple(column for column in query.columns if column in common)
+
+
+def at_most(size: Size) -> int:
+    """How many keys may be touched before a recomputation is less work."""
+    return max(FEW_KEYS, int(MOST_TOUCHED * size.view_rows))
+
+
+FEW_KEYS = 20_000
+MOST_TOUCHED = 0.3
+
+
+def _misfit(spec: Additive, stored: StructType, changed: Sequence[int]) -> str:
+    """Why totals cannot be kept here; empty if they can."""
+    if not set(changed) <= spec.linear:
+        return "a join shows what is missing"
+    for state in spec.states:
+        if state.column not in stored.names:
+            return f"it does not store {state.column} yet"
+        of = stored[state.column].dataType
+        if state.column in spec.whole and not isinstance(of, LongType):
+            return "an average of other than whole numbers depends on the order of its rows"
+        if of.typeName() in ("double", "float"):
+            return (
+                f"{state.column} is a {of.typeName()}, whose sum depends on the order of its rows"
+            )
+    return ""
+
+
+def expected_seconds(strategy: str, size: Size) -> float:
+    """About what a refresh takes on two cores, to be calibrated."""
+    read = size.source_bytes if strategy == FULL else size.changed_bytes
+    return round(0.5 + read / 100e6 + size.view_rows / 10e6, 1)
