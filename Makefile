@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge help
+.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -42,6 +42,12 @@ bench-small-files: .venv/installed  ## files of a table during 1,000 micro-batch
 
 bench-surge: .venv/installed  ## a continuous ingest under a ten-fold burst (ARGS="--backlog 500000 --steady-s 10 --burst-s 10" for less)
 	$(BIN)/python -m benchmarks.surge $(ARGS)
+
+bench-views: .venv/installed  ## refresh of five views beside Spark in full, MERGE and DuckDB (ARGS="--rows 4000000" for less)
+	$(BIN)/python -m benchmarks.views $(ARGS)
+
+prove-views: .venv/installed  ## 1,000 random histories of views against Spark and DuckDB (HISTORIES=80 for less)
+	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest tests/pipelines/views --timeout=0 $(ARGS)
 
 fmt: .venv/installed  ## format the code
 	$(BIN)/ruff format .

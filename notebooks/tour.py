@@ -43,6 +43,7 @@ display(query(spark, settings, """
     UNION ALL SELECT 'silver.purchases', count(*) FROM silver.purchases
     UNION ALL SELECT 'silver.price_changes', count(*) FROM silver.price_changes
     UNION ALL SELECT 'silver.inventory_changes', count(*) FROM silver.inventory_changes
+    UNION ALL SELECT 'silver.promotions', count(*) FROM silver.promotions
     UNION ALL SELECT 'silver.items', count(*) FROM silver.items
 """))
 
@@ -201,6 +202,7 @@ display(query(spark, settings, """
       UNION ALL SELECT 'silver.clicks', reasons FROM silver.clicks_quarantine
       UNION ALL SELECT 'silver.price_changes', reasons FROM silver.price_changes_quarantine
       UNION ALL SELECT 'silver.inventory_changes', reasons FROM silver.inventory_changes_quarantine
+      UNION ALL SELECT 'silver.promotions', reasons FROM silver.promotions_quarantine
       UNION ALL SELECT 'silver.items', reasons FROM silver.items_quarantine
     )
     SELECT table_name, reason, count(*) AS event_count

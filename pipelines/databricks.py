@@ -62,10 +62,8 @@ def statement(view: View, schema: StructType) -> str:
     comments = dict(view.column_comments)
     if list(comments) != schema.names:
         raise ViewError(f"{view.path}: returns {schema.names}, its comments are for {[*comments]}")
-    columns = ",\n".join(
-        f"  {field.name} {field.dataType.simpleString().upper()} COMMENT {_text(comments[field.name])}"
-        for field in schema
-    )
+    types = {field.name: field.dataType.simpleString().upper() for field in schema}
+    columns = ",\n".join(f"  {c} {types[c]} COMMENT {_text(said)}" for c, said in comments.items())
     sources = {name: _on_databricks(name) for name in view.inputs}
     lines = _renamed(view, sources).splitlines()
     while lines[0].startswith("--"):

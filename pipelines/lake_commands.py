@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
 from pipelines.errors import CheckError
 from pipelines.running import settings_for, writing
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @app.command()
@@ -119,6 +122,7 @@ def refresh(
     explain: Annotated[bool, typer.Option("--explain", help="Say what would be done.")] = False,
 ) -> None:
     """Bring gold views up to date."""
+    from pipelines.gold.refreshes import REFRESHES
     from pipelines.io.session import spark_session
     from pipelines.registry import views_in_order
     from pipelines.views.explain import COLUMNS, explained
@@ -128,7 +132,7 @@ def refresh(
     settings = settings_for(env, root)
     chosen = views_in_order(views or ())
     progress = Progress()
-    changed = () if explain else [view.name for view in chosen]
+    changed = () if explain else [REFRESHES.name, *(view.name for view in chosen)]
     with writing(settings, *changed):
         spark = spark_session(settings)
         if explain:
@@ -208,14 +212,18 @@ def query(
     as_json: Json = False,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 100,
 ) -> None:
-    """Ask the lake a question in SQL."""
-    from pipelines.io.lake import open_lake
-    from pipelines.io.query import query as ask
-    from pipelines.io.session import spark_session
+    """Ask the lake a question in SQL; without Spark, if DuckDB gives the same answer."""
+    from pipelines.io.answers import answer
 
     settings = settings_for(env, root)
-    open_lake(settings)
-    rows = ask(spark_session(settings), settings, sql).limit(limit)
-    found = [row.asDict(recursive=True) for row in rows.collect()]
-    cells = [tuple(row.values()) for row in found]
-    show({"rows": found}, as_json=as_json, text=table(f"{len(found)} rows", rows.columns, cells))
+
+    def spark() -> "SparkSession":
+        from pipelines.io.session import spark_session
+
+        return spark_session(settings)
+
+    found = answer(settings, sql, limit=limit, spark=spark)
+    cells = [tuple(row.values()) for row in found.rows]
+    title = f"{len(found.rows)} rows"
+    text = table(title, found.columns, cells)
+    show({"rows": found.rows, "engine": found.engine}, as_json=as_json, text=text)

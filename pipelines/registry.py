@@ -16,6 +16,7 @@ from pipelines.silver.inventory_changes import INVENTORY_CHANGES, inventory_chan
 from pipelines.silver.items import ITEMS, items
 from pipelines.silver.late_events import LATE_EVENTS
 from pipelines.silver.price_changes import PRICE_CHANGES, price_changes
+from pipelines.silver.promotions import PROMOTIONS, promotions
 from pipelines.silver.purchases import PURCHASES, purchases
 from pipelines.silver.quality import QUALITY
 from pipelines.table import Overwrite, Table, Upsert, quarantine_of
@@ -26,6 +27,7 @@ _TRANSFORMATIONS: dict[Table, Callable[[DataFrame], DataFrame]] = {
     PURCHASES: purchases,
     PRICE_CHANGES: price_changes,
     INVENTORY_CHANGES: inventory_changes,
+    PROMOTIONS: promotions,
     ITEMS: items,
 }
 

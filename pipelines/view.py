@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import OptimizeError, ParseError, SqlglotError, TokenError
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
 
 from pipelines.errors import ViewError
 
@@ -112,8 +113,8 @@ def parse_select(sql: str, where: str) -> exp.Query:
         near = f" near '{first['highlight']}'" if first.get("highlight") else ""
         raise ViewError(f"{where}{line}: not valid SQL: {problem}{near}") from None
     except TokenError:
-        line = _line_left_open(sql)
-        raise ViewError(f"{where}:{line}: not valid SQL: something is not closed") from None
+        opened = _line_left_open(sql)
+        raise ViewError(f"{where}:{opened}: not valid SQL: something is not closed") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise ViewError(f"{where}: must be one SELECT statement")
     return statements[0]
@@ -130,8 +131,9 @@ def unstable(sql: str, select: exp.Query) -> Iterator[tuple[int, str]]:
         else:
             names |= {name.lower() for name in call.sql_names()} & _UNSTABLE
     lines = {t.text.lower(): t.line for t in reversed(sqlglot.tokenize(sql, read="spark"))}
-    # UNIX_TIMESTAMP() is read as one of CURRENT_TIMESTAMP, which the text does not name.
-    yield from sorted((lines.get(name) or lines.get("unix_timestamp", 1), name) for name in names)
+    # sqlglot reads these as one of CURRENT_DATE and CURRENT_TIMESTAMP, which the text may not name.
+    written = (names | {"curdate", "unix_timestamp"}) & set(lines) if names else set()
+    yield from sorted((lines[name], name) for name in written)
 
 
 def check_columns(view: View, columns: Mapping[str, tuple[str, ...]]) -> None:
@@ -143,10 +145,9 @@ def check_columns(view: View, columns: Mapping[str, tuple[str, ...]]) -> None:
     Raises:
         ViewError: a column that does not exist; names the line.
     """
-    schema: dict[str, dict[str, dict[str, str]]] = {}
+    schema = MappingSchema(dialect="spark")
     for name in view.inputs:
-        layer, noun = name.split(".")
-        schema.setdefault(layer, {})[noun] = dict.fromkeys(columns[name], "unknown")
+        schema.add_table(name, dict.fromkeys(columns[name], "unknown"))
     select = parse_select(view.sql, str(view.path))
     try:
         qualify(select.copy(), dialect="spark", schema=schema)

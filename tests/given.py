@@ -17,6 +17,7 @@ def event(event_type: str, number: int, **fields: object) -> dict[str, Any]:
         },
         "price_change": {"price_cents": 150, "currency": "USD"},
         "inventory_change": {"delta_quantity": 10},
+        "promotion": {"placement": "display", "duration_days": 7},
         "item_upsert": {"title": "Milk", "brand": "Own"},
     }
     place = {} if event_type == "item_upsert" else {"region": "north"}

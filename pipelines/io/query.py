@@ -1,15 +1,14 @@
 """SQL over the lake's tables by their names, read-only."""
 
-import sqlglot.errors
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from sqlglot import exp
 
-from pipelines.errors import QueryError, ViewError
+from pipelines.errors import QueryError
 from pipelines.io.read import read
-from pipelines.registry import TABLES, VIEWS
+from pipelines.io.select import parse_query
 from pipelines.settings import Settings
-from pipelines.view import parse_select, table_name, table_names
+from pipelines.view import table_name, table_names
 
 
 def query(spark: SparkSession, settings: Settings, sql: str) -> DataFrame:
@@ -18,13 +17,7 @@ def query(spark: SparkSession, settings: Settings, sql: str) -> DataFrame:
     Raises:
         QueryError: it is not one SELECT, or names an unknown table or column.
     """
-    try:
-        select = parse_select(sql, "query")
-    except (ViewError, sqlglot.errors.SqlglotError) as error:
-        raise QueryError(str(error)) from None
-    names = {table.name for table in TABLES} | {view.name for view in VIEWS}
-    for name in sorted(table_names(select) - names):
-        raise QueryError(f"query: no table {name}; there are {', '.join(sorted(names))}")
+    select = parse_query(sql)
     return run_select(spark, settings, select, versions={})
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from sqlglot import exp
 
 from pipelines.io.lake import table_path
-from pipelines.io.quick_sql import FAMILIES, Refused, duckdb_sql
+from pipelines.io.quick_sql import duckdb_sql
+from pipelines.io.quick_types import FAMILIES, Refused
 from pipelines.settings import Settings
 
 # Columns that a view keeps for its own refresh begin so; see `io.read`.
@@ -31,20 +34,23 @@ _PLAIN = {
 }  # fmt: skip
 
 
+Rows = npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A table at its newest version: what a query needs to read it.
 
     Attributes:
         columns: name -> Spark type, without hidden ones.
-        hidden_rows: file -> mask of its rows, true where the row still stands.
+        hidden_rows: file -> positions of its rows that were deleted.
     """
 
     table_id: str
     version: int
     columns: Mapping[str, str]
     files: tuple[str, ...]
-    hidden_rows: Mapping[str, list[bool]]
+    hidden_rows: Mapping[str, Rows]
 
 
 def snapshot(settings: Settings, name: str) -> Snapshot:
@@ -71,13 +77,14 @@ def snapshot(settings: Settings, name: str) -> Snapshot:
         if not field.name.startswith(_HIDDEN)
         for type_name in [str(getattr(field.type, "type", field.type))]
     }
-    masks = {}
+    hidden: dict[str, Rows] = {}
     if "deletionVectors" in features:
-        for batch in table.deletion_vectors():
-            rows = pa.record_batch(batch).to_pydict()
-            masks |= dict(zip(map(_local, rows["filepath"]), rows["selection_vector"], strict=True))
+        for batch in map(pa.record_batch, table.deletion_vectors()):
+            for file, standing in zip(batch["filepath"], batch["selection_vector"], strict=True):
+                mask = standing.values.to_numpy(zero_copy_only=False)
+                hidden[_local(file.as_py())] = np.flatnonzero(~mask)
     files = tuple(map(_local, table.file_uris()))
-    return Snapshot(str(metadata.id), table.version(), columns, files, masks)
+    return Snapshot(str(metadata.id), table.version(), columns, files, hidden)
 
 
 def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.Table:
@@ -86,13 +93,17 @@ def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.T
     Raises:
         Refused: DuckDB might not answer as Spark does, or fails; Spark then says what is wrong.
     """
+    asked = select.args["limit"].expression if select.args.get("limit") else None
+    if asked is not None and not asked.is_int:
+        raise Refused("a LIMIT that is not a number")
+    select = select.limit(limit if asked is None else min(limit, int(asked.name)))
     sql = duckdb_sql(select, {name: table.columns for name, table in tables.items()})
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         try:
             for name, table in tables.items():
                 _bind(connection, name, table)
-            answer = connection.sql(f"FROM ({sql}) LIMIT {limit}").to_arrow_table()
+            answer = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise Refused(f"DuckDB: {str(error).splitlines()[0]}") from None
     return _plain(answer)
@@ -107,13 +118,13 @@ def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> 
         if kind in FAMILIES
     )
     whole = [file for file in table.files if file not in table.hidden_rows]
-    parts = [f"SELECT {shown} FROM read_parquet({whole!r}, union_by_name = true)"] if whole else []
+    parts = [f"SELECT {shown} FROM {_parquet(whole)}"] if whole else []  # noqa: S608
     if table.hidden_rows:
         gone = f"{layer}__{noun}__gone"
         connection.register(gone, _gone(table.hidden_rows))
+        rest = _parquet([*table.hidden_rows], "filename = true, file_row_number = true")
         parts.append(
-            f"SELECT {shown} FROM read_parquet({[*table.hidden_rows]!r}, union_by_name = true, "
-            "filename = true, file_row_number = true) AS f "
+            f"SELECT {shown} FROM {rest} AS f "  # noqa: S608
             f"ANTI JOIN {gone} AS g ON f.filename = g.file AND f.file_row_number = g.row"
         )
     if not parts:
@@ -123,9 +134,16 @@ def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> 
     connection.execute(f'CREATE VIEW "{layer}"."{noun}" AS {" UNION ALL ".join(parts)}')
 
 
-def _gone(masks: Mapping[str, list[bool]]) -> pa.Table:
-    rows = [(file, row) for file, mask in masks.items() for row, kept in enumerate(mask) if not kept]
-    files, numbers = [file for file, _ in rows], [row for _, row in rows]
+def _parquet(files: list[str], *options: str) -> str:
+    """Files of a table; one that was written before a column came has null in it."""
+    names = ", ".join(exp.Literal.string(file).sql(dialect="duckdb") for file in files)
+    return f"read_parquet([{names}], {', '.join((*options, 'union_by_name = true'))})"
+
+
+def _gone(hidden_rows: Mapping[str, Rows]) -> pa.Table:
+    counts = [len(rows) for rows in hidden_rows.values()]
+    files = np.repeat(np.array([*hidden_rows], dtype=object), counts)
+    numbers = np.concatenate([*hidden_rows.values()])
     return pa.table({"file": pa.array(files, pa.string()), "row": pa.array(numbers, pa.int64())})
 
 

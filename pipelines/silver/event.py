@@ -32,6 +32,8 @@ FIELDS: Mapping[str, str] = {
     "amount_cents": "BIGINT",
     "currency": "STRING",
     "delta_quantity": "BIGINT",
+    "placement": "STRING",
+    "duration_days": "BIGINT",
     "title": "STRING",
     "brand": "STRING",
 }

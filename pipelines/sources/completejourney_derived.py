@@ -21,6 +21,8 @@ VISITS_WITHOUT_PURCHASE = 0.30
 VIEWS_PER_VISIT = 4.4
 CLICKS_SENT_TWICE = 0.002
 DELIVERED_SHORT = 0.05
+# Promotions of an item that is bought less often in a region tell nothing of what they did.
+MIN_LINES_TO_PROMOTE = 8
 
 
 @dataclass(frozen=True)
@@ -197,12 +199,15 @@ def stock_changes(lines: Lines, fuel: Bools, seed: int) -> StockChanges:
     )
 
 
-def sample(lines: Lines, limit: int, seed: int) -> Lines:
+def sample(lines: Lines, limit: int, seed: int, promoted: Ints) -> Lines:
     """The receipts of some households, cut to some products, that lead to about `limit` events.
 
     Households and products are thinned by the same share, so that what is left still holds
     customers with histories and products with several buyers: households by a seeded draw,
     products evenly along the order of their popularity. The share is found by bisection.
+
+    Args:
+        promoted: how many promotions the place of each line has, an item in a region.
     """
     rank = np.empty(int(lines.product.max()) + 1, dtype=np.int64)
     popularity = np.bincount(lines.product, minlength=len(rank))
@@ -213,7 +218,7 @@ def sample(lines: Lines, limit: int, seed: int) -> Lines:
     for _ in range(20):
         share = (low + high) / 2
         keep = (chance[lines.household] < share) & _evenly(rank, share)[lines.product]
-        if _expected_events(lines, keep) <= limit:
+        if _expected_events(lines, keep, promoted) <= limit:
             low, best = share, keep
         else:
             high = share
@@ -226,12 +231,17 @@ def _evenly(rank: Ints, share: float) -> Bools:
     return steps
 
 
-def _expected_events(lines: Lines, keep: Bools) -> float:
+def _expected_events(lines: Lines, keep: Bools, promoted: Ints) -> float:
     """Events that the kept lines lead to; within 10 % for limits of 5,000 to 2,000,000."""
     count = int(keep.sum())
-    places = len(np.unique(lines.product[keep] * 16 + lines.region[keep]))
+    place, first, lines_there = np.unique(
+        lines.product[keep] * 16 + lines.region[keep], return_index=True, return_counts=True
+    )
+    places = len(place)
+    promotions = int(promoted[keep][first[lines_there >= MIN_LINES_TO_PROMOTE]].sum())
     baskets, items = len(np.unique(lines.basket[keep])), len(np.unique(lines.product[keep]))
     clicked = VIEWED_BEFORE_PURCHASE + BROWSED_PER_PURCHASE
     visits = VISITS_WITHOUT_PURCHASE * VIEWS_PER_VISIT * baskets
     # Each place has an opening stock and a first price; 0.3 a line: measured deliveries and prices.
-    return (1 + clicked) * count + visits + 2 * places + 0.3 * (count - places) + items
+    prices_and_stock = 2 * places + 0.3 * (count - places)
+    return (1 + clicked) * count + visits + prices_and_stock + promotions + items

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from pipelines.sources.completejourney_data import Journey, Lines
 from pipelines.sources.completejourney_derived import DAY, Clicks, PriceChanges, StockChanges
 from pipelines.sources.completejourney_groups import REGION_COUNT, Ints
+from pipelines.sources.completejourney_promotions import Promotions
 
-ITEM, PURCHASE, PRICE, CLICK, STOCK = 1, 2, 3, 4, 5
+ITEM, PURCHASE, PRICE, CLICK, STOCK, PROMOTION = 1, 2, 3, 4, 5, 6
 ITEMS_AT = "2017-01-01T00:00:00Z"
 SIMULATED = '"attributes":{"simulated":true}}'
 
@@ -160,6 +161,25 @@ def stock_texts(changes: StockChanges, rows: Ints, p: Pieces, head: str) -> list
             rows.tolist(), days, clocks, p.item[product].tolist(),
             p.region[changes.region[rows]].tolist(), p.category[product].tolist(),
             changes.delta_quantity[rows].tolist(), changes.is_opening[rows].tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def promotion_texts(promoted: Promotions, rows: Ints, p: Pieces, head: str) -> list[str]:
+    """One `promotion` for each of the rows."""
+    days, clocks = p.moments(promoted.at[rows])
+    product = promoted.product[rows]
+    return [
+        f'{{"event_id":"{head}{number:012x}","event_type":"promotion","occurred_at":"{day}{clock}",'
+        f'{item},{region}{category},"placement":"{placement}","duration_days":{duration},'
+        f'"attributes":{{"stores":{stores},"display_stores":{display},"mailer_stores":{mailer}}}}}'
+        for number, day, clock, item, region, category, placement, duration, stores, display,
+        mailer in zip(
+            promoted.number[rows].tolist(), days, clocks, p.item[product].tolist(),
+            p.region[promoted.region[rows]].tolist(), p.category[product].tolist(),
+            promoted.placement[rows].tolist(), promoted.duration_days[rows].tolist(),
+            promoted.stores[rows].tolist(), promoted.display_stores[rows].tolist(),
+            promoted.mailer_stores[rows].tolist(), strict=True,
         )
     ]  # fmt: skip
 

@@ -13,14 +13,16 @@ from pipelines.errors import MappingError
 from pipelines.sources.mapping_values import EPOCH_FORMATS
 from pipelines.yaml_file import line_of, locate, plain, read_yaml
 
-EventType = Literal["click", "purchase", "price_change", "inventory_change", "item_upsert"]
+EventType = Literal[
+    "click", "purchase", "price_change", "inventory_change", "promotion", "item_upsert"
+]  # fmt: skip
 FieldName = Literal[
     "event_id", "occurred_at", "item_id", "region", "customer_id", "session_id", "basket_id",
-    "quantity", "price_cents", "amount_cents", "currency", "delta_quantity", "title", "category",
-    "brand",
+    "quantity", "price_cents", "amount_cents", "currency", "delta_quantity", "placement",
+    "duration_days", "title", "category", "brand",
 ]  # fmt: skip
 MONEY = {"price_cents", "amount_cents"}
-WHOLE = {"quantity", "delta_quantity"}
+WHOLE = {"quantity", "delta_quantity", "duration_days"}
 
 
 class _Part(BaseModel):

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pyspark.sql.types import LongType, StructType
 
 from pipelines.view import View
-from pipelines.views.algebra import Query, UnsupportedError, normalise
-from pipelines.views.signed import Additive, additive, is_row_by_row, linear_mentions
+from pipelines.views.algebra import Query, UnsupportedError
+from pipelines.views.normalise import normalise
+from pipelines.views.signed import is_row_by_row, linear_mentions
+from pipelines.views.totals import Additive, additive
 from pipelines.views.touched import touched_columns
 
 NONE, ROWS, TOTALS, GROUPS, FULL = "none", "rows", "totals", "groups", "full"
@@ -125,16 +127,21 @@ def _misfit(spec: Additive, stored: StructType, changed: Sequence[int]) -> str:
     """Why totals cannot be kept here; empty if they can."""
     if not set(changed) <= spec.linear:
         return "a join shows what is missing"
+    has_extremes = any(state.is_extreme for state in spec.states)
     for state in spec.states:
         if state.column not in stored.names:
             return f"it does not store {state.column} yet"
         of = stored[state.column].dataType
+        if state.kind != "sum":
+            continue
         if state.column in spec.whole and not isinstance(of, LongType):
             return "an average of other than whole numbers depends on the order of its rows"
         if of.typeName() in ("double", "float"):
             return (
                 f"{state.column} is a {of.typeName()}, whose sum depends on the order of its rows"
             )
+        if has_extremes and of.typeName() == "decimal":
+            return f"{state.column} is a decimal beside a least or greatest value"
     return ""
 
 

@@ -14,7 +14,7 @@ from pipelines.views.algebra import Query
 from pipelines.views.choose import FULL, NONE, Size, Strategy, choose, shape
 from pipelines.views.recompute import sql_digest
 from pipelines.views.record import Shown, shown
-from pipelines.views.signed import Additive
+from pipelines.views.totals import Additive
 
 UP_TO_DATE = "up to date"
 

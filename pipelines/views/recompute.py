@@ -11,8 +11,8 @@ from pipelines.io.read import read
 from pipelines.settings import Settings
 from pipelines.view import View, parse_select
 from pipelines.views.choose import shape
-from pipelines.views.signed import with_totals
 from pipelines.views.sources import Feeds, Sources
+from pipelines.views.totals import with_totals
 from pipelines.views.touched import NEW
 
 

@@ -128,7 +128,7 @@ def test_columns_are_resolved_through_every_part_of_the_query(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("old", "new", "line", "column"),
     [
-        ("SELECT item_id, region", "SELECT item, region", 4, "item"),
+        ("SELECT item_id, region", "SELECT item AS item_id, region", 4, "item"),
         ("s.region, -- where", "s.place AS region, -- where", 7, "place"),
         ("SUM(quantity)", "SUM(units)", 8, "units"),
         ("s.item_id, -- the", "i.nope AS item_id, -- the", 6, "nope"),

@@ -95,6 +95,15 @@ OWN: dict[str, list[dict[str, object]]] = {
         {"delta_quantity": 1_000_000_001},
         {"delta_quantity": -1_000_000_000},
     ],
+    "promotion": [
+        {"region": None},
+        {"placement": None},
+        {"placement": ""},
+        {"placement": "Display"},
+        {"duration_days": None},
+        {"duration_days": 0},
+        {"duration_days": 367},
+    ],
     "item_upsert": [{"title": None}],
 }
 

@@ -4,12 +4,14 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import SourceError
 from pipelines.sources.completejourney import events, fingerprint
-from pipelines.sources.completejourney_data import Journey, read_journey
+from pipelines.sources.completejourney_data import WEEK, Journey, data_dir, read_journey
 from pipelines.sources.completejourney_derived import price_changes, sample
+from pipelines.sources.completejourney_promotions import FIRST_MONDAY, promotions
 
 LIMIT = 20_000
 
@@ -39,6 +41,7 @@ def test_a_sample_is_about_as_large_as_asked_and_holds_everything(
         "purchase",
         "price_change",
         "inventory_change",
+        "promotion",
         "item_upsert",
     }
     assert kinds["click"] > 4_000 and kinds["purchase"] > 4_000
@@ -93,6 +96,45 @@ def test_a_purchase_of_a_sample_is_the_same_event_in_the_full_stream(
         assert event["item_id"] == str(journey.product_ids[lines.product[row]])
 
 
+def test_promotions_are_those_of_half_the_stores_that_report(journey: Journey) -> None:
+    promoted = promotions(journey)
+    assert len(promoted.at) == 235_469
+    assert promoted.stores.min() == 8 and promoted.stores.max() == 15
+    most = np.maximum(promoted.display_stores, promoted.mailer_stores)
+    assert (2 * most >= promoted.stores).all() and (most <= promoted.stores).all()
+    assert Counter(promoted.placement.tolist()) == {
+        "mailer": 176_495,
+        "display": 29_964,
+        "both": 29_010,
+    }
+    weeks = np.unique(promoted.at)
+    assert len(weeks) == 53 and (weeks[1:] % WEEK == weeks[1] % WEEK).all()
+    assert (promoted.duration_days[promoted.at > weeks[0]] == 7).all()
+    assert (promoted.duration_days[promoted.at == weeks[0]] == 1).all()  # the year's first Sunday
+    assert (np.diff(promoted.at) >= 0).all()
+
+
+def test_a_promotion_of_one_product_is_what_the_file_says(journey: Journey) -> None:
+    promoted = promotions(journey)
+    at = len(promoted.at) // 2
+    week = (promoted.at[at] - FIRST_MONDAY) // WEEK + 1
+    product = journey.product_ids[promoted.product[at]]
+    lines = journey.lines
+    stores = np.unique(lines.store[lines.region == promoted.region[at]])
+    rows = pq.read_table(
+        data_dir() / "promotions.parquet",
+        filters=[
+            ("product_id", "=", product),
+            ("week", "=", week),
+            ("store_id", "in", journey.store_ids[stores].tolist()),
+        ],
+    ).to_pylist()
+    displayed = {row["store_id"] for row in rows if row["display_location"] != "0"}
+    mailed = {row["store_id"] for row in rows if row["mailer_location"] != "0"}
+    assert len(displayed) == promoted.display_stores[at]
+    assert len(mailed) == promoted.mailer_stores[at]
+
+
 def test_the_full_year_holds_every_line_and_product(journey: Journey) -> None:
     assert len(journey.lines.at) == 1_469_307
     assert sum(row is not None for row in journey.products) == 92_331
@@ -112,7 +154,7 @@ def test_goods_sold_by_weight_are_told_from_price_changes(journey: Journey) -> N
 
 
 def test_a_price_change_is_the_first_price_or_another_one(journey: Journey) -> None:
-    lines = sample(journey.lines, 5_000, 17)
+    lines = sample(journey.lines, 5_000, 17, np.zeros_like(journey.lines.at))
     changes = price_changes(lines, journey.weighed)
     last: dict[tuple[int, int], int] = {}
     for product, region, price in zip(

@@ -16,7 +16,8 @@ _AGGREGATES = (
     "COUNT(s.price) AS priced", "AVG(s.price) AS mean", "SUM(s.quantity) * 2 - COUNT(*) AS mixed",
     "SUM(CASE WHEN s.price > 3 THEN s.quantity END) AS dear", "MIN(s.price) AS least",
     "MAX(s.at) AS newest", "COUNT(DISTINCT s.item) AS kinds", "SUM(s.amount) AS amount",
-    "COUNT_IF(s.price > 2) AS many",
+    "COUNT_IF(s.price > 2) AS many", "MAX(s.price) AS most",
+    "MAX_BY(s.quantity, COALESCE(s.price, 0) * 100 + s.quantity) AS best",
 )  # fmt: skip
 _KEYS = (
     "s.store AS store", "s.item AS item", "DATE_TRUNC('HOUR', s.at) AS hour_at",

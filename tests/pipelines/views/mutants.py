@@ -12,18 +12,29 @@ import pipelines.views.refresh as engine
 import pipelines.views.signed as signed
 import pipelines.views.sources as sources
 import pipelines.views.strategies as strategies
+import pipelines.views.sums as sums
+import pipelines.views.totals as totals
 import pipelines.views.touched as touched
-from pipelines.views.strategies import Keys, Patch
+from pipelines.views.keys import Keys
+from pipelines.views.strategies import Patch
 
 SUMS = "SELECT store, SUM(quantity) AS units, SUM(price) AS revenue FROM t.sales GROUP BY store"
 COUNTS = "SELECT item, COUNT(*) AS n, SUM(price) AS revenue FROM t.sales GROUP BY item"
 MOST = "SELECT store, MAX(price) AS most FROM t.sales GROUP BY store"
-HOURS = "SELECT DATE_TRUNC('HOUR', at) AS hour_at, MAX(price) AS most FROM t.sales GROUP BY hour_at"
+KINDS = "SELECT store, COUNT(DISTINCT item) AS kinds FROM t.sales GROUP BY store"
+HOURS = (
+    "SELECT DATE_TRUNC('HOUR', at) AS hour_at, COUNT(DISTINCT quantity) AS n FROM t.sales "
+    "GROUP BY hour_at"
+)
+NEWEST = (
+    "SELECT store, MAX_BY(quantity, STRUCT(at, id)) AS newest, SUM(price) AS revenue FROM t.sales "
+    "GROUP BY store"
+)
 JOINED = (
     "SELECT i.category AS category, SUM(s.quantity) AS units FROM t.sales s "
     "JOIN t.items i ON s.item = i.item GROUP BY i.category"
 )
-JOINED_MOST = JOINED.replace("SUM(s.quantity)", "MAX(s.quantity)")
+JOINED_KINDS = JOINED.replace("SUM(s.quantity)", "COUNT(DISTINCT s.quantity)")
 LEFT = (
     "SELECT s.item AS item, COUNT(i.weight) AS n FROM t.sales s "
     "LEFT JOIN t.items i ON s.item = i.item GROUP BY s.item"
@@ -71,11 +82,11 @@ def _all_new(patch: pytest.MonkeyPatch) -> None:
 
 
 def _rows_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(strategies, "_is_alive", lambda spec: F.lit(True))
+    patch.setattr(strategies, "is_alive", lambda spec: F.lit(True))
 
 
 def _nulls_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(strategies, "_nulled", lambda totals, spec: totals)
+    patch.setattr(strategies, "nulled", lambda totals, spec: totals)
 
 
 def _range_short(patch: pytest.MonkeyPatch) -> None:
@@ -114,12 +125,12 @@ def _nothing_removed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _null_keys(patch: pytest.MonkeyPatch) -> None:
-    original = strategies._keys
+    original = strategies.find_keys
 
     def keys(*args: object) -> Keys:
         return replace(original(*args), has_null=frozenset())  # type: ignore[arg-type]
 
-    patch.setattr(strategies, "_keys", keys)
+    patch.setattr(strategies, "find_keys", keys)
 
 
 def _window_cut(patch: pytest.MonkeyPatch) -> None:
@@ -132,9 +143,13 @@ def _left_as_inner(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(signed, "_is_linear", lambda node, mention: True)
 
 
-def _unchanged(patch: pytest.MonkeyPatch) -> None:
-    """Every commit is taken for one that changes no row."""
-    patch.setattr(changes.Change, "is_empty", property(lambda self: self.last - self.first == 1))
+def _range_ends_early(patch: pytest.MonkeyPatch) -> None:
+    original = sources.feed
+    patch.setattr(
+        sources,
+        "feed",
+        lambda spark, of, name, first, last: original(spark, of, name, first, last - 1),
+    )
 
 
 def _one_of_each(patch: pytest.MonkeyPatch) -> None:
@@ -148,8 +163,17 @@ def _one_of_each(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine, "by_rows", by_rows)
 
 
+def _extremes_stay(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sums, "_is_lost", lambda state, is_order: F.lit(False))
+
+
+def _order_ignored(patch: pytest.MonkeyPatch) -> None:
+    original = sums._is_lost
+    patch.setattr(sums, "_is_lost", lambda state, is_order: original(state, False))
+
+
 def _doubles_summed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(signed, "_is_never_null", lambda *args: True)
+    patch.setattr(totals, "is_never_null", lambda *args: True)
 
 
 MUTANTS = (
@@ -157,17 +181,19 @@ MUTANTS = (
     Mutant("deletes are ignored", SUMS, _deletes),
     Mutant("one term of a join is missing", JOINED, _terms),
     Mutant("both sides of a join are new", JOINED, _all_new),
-    Mutant("both sides are new when keys are looked up", JOINED_MOST, _all_new),
+    Mutant("both sides are new when keys are looked up", JOINED_KINDS, _all_new),
     Mutant("empty groups stay", COUNTS, _rows_counted),
     Mutant("sums of nothing are zero", COUNTS, _nulls_counted),
     Mutant("the first version of a feed is left out", SUMS, _range_short),
     Mutant("the last version shown is taken again", SUMS, _range_long),
     Mutant("the commit names the old versions", SUMS, _record_old),
-    Mutant("touched rows are put in and not taken out", MOST, _nothing_removed),
-    Mutant("null keys equal nothing", MOST, _null_keys),
+    Mutant("touched rows are put in and not taken out", KINDS, _nothing_removed),
+    Mutant("null keys equal nothing", KINDS, _null_keys),
     Mutant("windows end where they start", HOURS, _window_cut),
     Mutant("a left join is taken for an inner one", LEFT, _left_as_inner),
-    Mutant("a commit is overlooked", SUMS, _unchanged),
+    Mutant("the last version of a feed is left out", SUMS, _range_ends_early),
     Mutant("repeated rows are put in once", ROWS, _one_of_each),
     Mutant("values are never null", COUNTS, _doubles_summed),
+    Mutant("the greatest value stays when it goes", MOST, _extremes_stay),
+    Mutant("a value stays whose row was changed", NEWEST, _order_ignored),
 )

@@ -8,8 +8,8 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from pipelines.registry import TABLES as DECLARED
 from pipelines.registry import VIEWS
-from pipelines.views.algebra import normalise
 from pipelines.views.choose import Size, Strategy, choose, key_columns, shape
+from pipelines.views.normalise import normalise
 from pipelines.views.touched import touched_columns
 
 LARGE = Size(source_bytes=10**9, changed_bytes=10**6, view_rows=10**7)
@@ -41,7 +41,8 @@ def strategy(
     [
         ("SELECT item, SUM(quantity) AS q FROM t.sales GROUP BY item", "totals"),
         ("SELECT item, AVG(price) AS p, COUNT(*) AS n FROM t.sales GROUP BY item", "totals"),
-        ("SELECT item, MAX(price) AS p FROM t.sales GROUP BY item", "groups"),
+        ("SELECT item, MAX(price) AS p FROM t.sales GROUP BY item", "totals"),
+        ("SELECT item, MAX_BY(price, id) AS p, MAX(id) AS i FROM t.sales GROUP BY item", "totals"),
         ("SELECT item, COUNT(DISTINCT store) AS n FROM t.sales GROUP BY item", "groups"),
         ("SELECT item, SUM(price) AS p FROM t.sales GROUP BY item HAVING SUM(price) > 1", "groups"),
         ("SELECT DISTINCT item FROM t.sales", "groups"),

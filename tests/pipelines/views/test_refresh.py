@@ -73,7 +73,7 @@ def test_changed_source_is_shown_and_only_where_it_is_read(
     begun = [next(reader)]
 
     done = {r.view: (r.strategy, r.reason) for r in refresh(spark, golden_lake)}
-    assert done[CURRENT_PRICES.name][0] == "groups"
+    assert done[CURRENT_PRICES.name][0] == "totals"
     assert {name for name, (strategy, _) in done.items() if strategy != "none"} == {
         view.name for view in VIEWS if PRICE_CHANGES.name in view.inputs
     }

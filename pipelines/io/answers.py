@@ -1,0 +1,160 @@
+"""Answers to questions in SQL, as cheaply as can be: from the cache, from DuckDB, else from Spark.
+
+An answer is kept under the text of its question and the versions of the tables that it was read
+from, so it is never stale, and a table that has not changed costs nothing.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from sqlglot import exp
+
+from pipelines.io.lake import open_lake
+from pipelines.io.quick import Snapshot, quick, snapshot
+from pipelines.io.quick_types import Refused
+from pipelines.io.select import parse_query
+from pipelines.settings import Settings
+from pipelines.view import table_names, unstable
+
+_FOLDER = "answers"
+_MAX_FILES = 500
+_MAX_BYTES = 4 << 20  # of one answer; larger ones are not kept
+_FORMAT = 1  # part of every key: raise it when a question may get another answer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows as the command line shows them; instants are UTC without a zone.
+
+    Attributes:
+        engine: `cache`, `duckdb` or `spark`.
+        reason: why DuckDB was not asked; empty unless `engine` is `spark`.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    engine: str
+    reason: str = ""
+
+
+def answer(
+    settings: Settings, sql: str, *, limit: int, spark: Callable[[], SparkSession]
+) -> Answer:
+    """The first `limit` rows of one SELECT over the lake's tables.
+
+    Args:
+        spark: gives the session; called only if the question needs one.
+
+    Raises:
+        QueryError: it is not one SELECT, or names an unknown table or column.
+        LakeError: there is no lake, or a view that was never refreshed.
+    """
+    select = parse_query(sql)
+    state = open_lake(settings)
+    try:
+        tables = {name: snapshot(settings, name) for name in sorted(table_names(select))}
+    except Refused as refused:
+        return _of_spark(settings, sql, limit, spark(), str(refused))[0]
+    kept = None if any(unstable(sql, select)) else _place(state, select, tables, limit)
+    if kept and (found := _kept(kept)) is not None:
+        return _of_table(found, "cache")
+    try:
+        made, table = _of_duckdb(select, tables, limit)
+    except Refused as refused:
+        made, table = _of_spark(settings, sql, limit, spark(), str(refused))
+        # What Spark read may be newer than what was looked at before it was asked.
+        if kept and table is not None:
+            now = {name: snapshot(settings, name) for name in tables}
+            kept = kept if _versions(now) == _versions(tables) else None
+    if kept and table is not None:
+        _keep(kept, table)
+    return made
+
+
+def quickly(settings: Settings, sql: str, *, limit: int = 1_000_000) -> pa.Table:
+    """The answer without Spark and without the cache.
+
+    Raises:
+        QueryError: it is not one SELECT, or names an unknown table.
+        Refused: it is a question for Spark.
+    """
+    select = parse_query(sql)
+    return quick(select, {name: snapshot(settings, name) for name in table_names(select)}, limit)
+
+
+def _of_duckdb(
+    select: exp.Query, tables: Mapping[str, Snapshot], limit: int
+) -> tuple[Answer, pa.Table]:
+    table = quick(select, tables, limit)
+    return _of_table(table, "duckdb"), table
+
+
+def _of_spark(
+    settings: Settings, sql: str, limit: int, session: SparkSession, reason: str
+) -> tuple[Answer, pa.Table | None]:
+    """Spark's rows; as a table too if all columns are of plain types."""
+    from pipelines.io.query import query
+
+    rows = query(session, settings, sql).limit(limit)
+    plain = {"string", "int", "bigint", "double", "boolean", "date", "timestamp"}
+    if not {kind for _, kind in rows.dtypes} <= plain or len(set(rows.columns)) < len(rows.columns):
+        found = [row.asDict(recursive=True) for row in rows.collect()]
+        return Answer(tuple(rows.columns), found, "spark", reason), None
+    table = rows.toArrow()
+    for place, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(place, field.name, table[place].cast(pa.timestamp("us")))
+    return Answer(tuple(table.column_names), table.to_pylist(), "spark", reason), table
+
+
+def _of_table(table: pa.Table, engine: str) -> Answer:
+    return Answer(tuple(table.column_names), table.to_pylist(), engine)
+
+
+def _versions(tables: Mapping[str, Snapshot]) -> list[tuple[str, str, int]]:
+    return [(name, table.table_id, table.version) for name, table in sorted(tables.items())]
+
+
+def _place(state: Path, select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> Path:
+    text = select.sql(dialect="spark", comments=False)
+    key = repr((_FORMAT, text, limit, _versions(tables)))
+    return state / _FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
+
+
+def _kept(place: Path) -> pa.Table | None:
+    """The answer that is kept there; what cannot be read is as good as none."""
+    with contextlib.suppress(OSError, pa.ArrowException):
+        with pa.OSFile(str(place)) as file:
+            table = pa.ipc.open_file(file).read_all()
+        os.utime(place)
+        return table
+    return None
+
+
+def _keep(place: Path, table: pa.Table) -> None:
+    """Keep an answer if it is small; the ones that were not asked for longest make room.
+
+    A lake that cannot be written to is still read.
+    """
+    if table.nbytes > _MAX_BYTES:
+        return
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(exist_ok=True)
+        draft = place.with_suffix(f".{os.getpid()}.tmp")
+        with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        draft.replace(place)
+        for old in list(_oldest_first(place.parent))[:-_MAX_FILES]:
+            old.unlink(missing_ok=True)
+
+
+def _oldest_first(folder: Path) -> Iterator[Path]:
+    files = [(file.stat().st_mtime_ns, file) for file in folder.iterdir()]
+    yield from (file for _, file in sorted(files))
