@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 from quick_java import QUICK_JAVA
+from small import SMALL
 
 from pipelines.io.ingest import ingest
 from pipelines.io.lake import open_lake
@@ -22,21 +23,6 @@ from pipelines.sources.dataset import Dataset, send
 from pipelines.sources.produce import ProduceResult
 from pipelines.table import Table
 from pipelines.views.refresh import refresh
-
-SMALL = {
-    "spark.master": "local[2]",
-    "spark.driver_memory": "1g",
-    "spark.shuffle_partitions": 2,
-    "spark.conf": {
-        "spark.sql.adaptive.enabled": "false",  # replanning costs more than it saves
-        "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Duser.timezone=UTC",
-    },
-    "model.rank": 4,
-    "model.iterations": 2,
-    "model.min_item_purchases": 1,
-    "model.min_interactions": 10,
-    "source.kafka.partitions": 2,
-}
 
 Event = Mapping[str, Any]
 Ingest = Callable[[Settings, Sequence[Event | bytes]], None]

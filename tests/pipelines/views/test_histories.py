@@ -11,12 +11,12 @@ from typing import Any
 
 import grammar
 import pytest
-from conftest import SMALL
 from histories import TABLES, History, Killed, copy_lake, make_tables, multiset, view_of
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutants import MUTANTS, Mutant
 from pyspark.sql import SparkSession
+from small import SMALL
 
 import pipelines.views.refresh as engine
 from pipelines.io.lake import open_lake
