@@ -36,7 +36,7 @@ def append(spark: SparkSession, settings: Settings, first: int, count: int) -> i
 
 
 if __name__ == "__main__":
-    from conftest import SMALL
+    from small import SMALL
 
     settings = load_settings(overrides={**SMALL, "root": sys.argv[1], "spark.master": "local[1]"})
     spark = spark_session(settings)

@@ -1,5 +1,7 @@
 """Settings by which a lake of a few thousand events is quick."""
 
+from quick_java import QUICK_JAVA
+
 SMALL = {
     "spark.master": "local[2]",
     "spark.driver_memory": "1g",
