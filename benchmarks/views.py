@@ -8,10 +8,11 @@ there; DuckDB recomputes it from the Parquet files that the changed table then c
 import argparse
 import shutil
 import tempfile
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -195,11 +196,18 @@ def change(spark: SparkSession, settings: Settings, rows: int, case: Case) -> No
     merge.execute()
 
 
-def copied(settings: Settings, folder: Path) -> Settings:
-    """A lake with the same tables, its files linked."""
-    shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def copied(settings: Settings) -> Iterator[Settings]:
+    """A lake with the same tables, its files linked, while the block runs.
+
+    Its name is new each time: Delta remembers a table by its path.
+    """
+    folder = Path(settings.root).parent / f"lake-{uuid.uuid4()}"
     shutil.copytree(settings.root, folder, copy_function=_link)
-    return settings.model_copy(update={"root": str(folder)})
+    try:
+        yield settings.model_copy(update={"root": str(folder)})
+    finally:
+        shutil.rmtree(folder)
 
 
 def _link(source: str, target: str) -> None:
@@ -284,39 +292,29 @@ def views_in(folder: Path) -> list[View]:
 
 
 def measure(
-    spark: SparkSession, base: Settings, rows: int, view: View, case: Case, full_s: float
+    spark: SparkSession, changed: Settings, view: View, case: Case, since: int, full_s: float
 ) -> Measured:
-    """One view in one case: each strategy that fits, on a copy of its own."""
-    work = Path(base.root).parent / "work"
-    changed = Path(base.root).parent / "changed"
-    took: dict[str, float] = {FULL: full_s}
-    since = version_of(spark, base, FACTS)
-    picked = ""
-    ways = [TOTALS, GROUPS] if view.name in ("gold.additive", "gold.join_sum") else [GROUPS]
-    for way in ("ours", *ways, *(("merge",) if view.name == "gold.additive" else ())):
-        settings = copied(base.model_copy(update={"root": str(changed)}), work)
-        if way == "merge":
-            took[way] = seconds(lambda s=settings: textbook_merge(spark, s, view, since))
-            continue
-        if way == "ours":
-            started = time.perf_counter()
-            (done,) = refresh(spark, settings, [view.name], views=[view])
-            took[way], picked = done.seconds, done.strategy
-            print(
-                f"    {view.name} {case}: {done}  {time.perf_counter() - started:.2f}", flush=True
-            )
-            continue
-        if way == picked:
-            took[way] = took["ours"]
-            continue
-        if case.share * rows > 0.05 * rows and way == GROUPS and picked == TOTALS:
-            continue
-        with forced(way):
-            (done,) = refresh(spark, settings, [view.name], views=[view])
-            took[way] = done.seconds
-    if picked == FULL:
-        took[FULL] = full_s
-    return Measured(view.name, case, picked, took)
+    """One view in one case: each way on a copy of its own.
+
+    Args:
+        since: the version of the facts that the view shows.
+    """
+    took: dict[str, float] = {}
+    with copied(changed) as settings:
+        (done,) = refresh(spark, settings, [view.name], views=[view])
+        took["ours"] = took[done.strategy] = done.seconds
+        print(f"  {view.name}: {done}", flush=True)
+    took[FULL] = full_s
+    additive = view.name == "gold.additive"
+    others = {TOTALS, GROUPS} if view.name not in ("gold.distinct", "gold.top_n") else {GROUPS}
+    for way in others - {done.strategy}:
+        with copied(changed) as settings, forced(way):
+            (other,) = refresh(spark, settings, [view.name], views=[view])
+            took[way] = other.seconds
+    if additive:
+        with copied(changed) as settings:
+            took["merge"] = seconds(lambda: textbook_merge(spark, settings, view, since))
+    return Measured(view.name, case, done.strategy, took)
 
 
 def main() -> None:
@@ -333,19 +331,16 @@ def main() -> None:
         print(f"{asked.rows:,} facts made in {took:.0f} s", flush=True)
         full = _baselines(spark, settings, views)
         found, peers = [], {}
-        for kind in asked.kinds:
-            for place in PLACES:
-                for share in asked.shares:
-                    case = Case(share, place, kind)
-                    changed = copied(settings, folder / "changed")
-                    took = seconds(lambda s=changed, c=case: change(spark, s, asked.rows, c))
-                    print(f"{case}: changed in {took:.1f} s", flush=True)
-                    for view in views:
-                        if case.share == 0.001 and kind == "inserts":
-                            peers[view.name, place] = by_duckdb(spark, changed, view)
-                        found.append(
-                            measure(spark, settings, asked.rows, view, case, full[view.name])
-                        )
+        since = version_of(spark, settings, FACTS)
+        cases = [Case(*c) for c in product(asked.shares, PLACES, asked.kinds)]
+        for case in cases:
+            with copied(settings) as changed:
+                took = seconds(lambda s=changed, c=case: change(spark, s, asked.rows, c))
+                print(f"{case}: changed in {took:.1f} s", flush=True)
+                for view in views:
+                    if (case.share, case.kind) == (0.001, asked.kinds[0]):
+                        peers[view.name, case.place] = by_duckdb(spark, changed, view)
+                    found.append(measure(spark, changed, view, case, since, full[view.name]))
         noop = _noop(spark, settings, views)
         _report(found, full, peers, noop)
 

@@ -31,8 +31,8 @@ from pipelines.sources.stream import source_events, source_name
 Progress = Callable[[str, int], None]  # stage, rows so far
 Note = Callable[[str], None]  # one line that a user is to read
 
-# Bronze bytes per silver batch: some 2.5 million events. Of 40 MB each, the fixed cost of a batch (9
-# core-seconds) was felt 2.5 times as often; of 200 MB, the typed rows do not fit a heap of 3 GB.
+# Bronze bytes per silver batch: some 2.5 million events. In batches of 40 MB their fixed cost (9
+# core-seconds) was felt 2.5 times as often; of 200 MB, typed rows no longer fit a heap of 3 GB.
 SILVER_BATCH_BYTES = "100m"
 CONTINUOUS_INTERVAL = "2 seconds"
 

@@ -27,7 +27,7 @@ def frame(spark: SparkSession, rows: Sequence[Row]) -> DataFrame:
     values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows) or "(0, '', 0)"
     typed = "CAST(a AS BIGINT) AS a, CAST(b AS STRING) AS b, CAST(c AS BIGINT) AS c"
     where = "" if rows else "WHERE false"
-    return spark.sql(f"SELECT {typed} FROM VALUES {values} AS t(a, b, c) {where}")  # noqa: S608
+    return spark.sql(f"SELECT {typed} FROM VALUES {values} AS t(a, b, c) {where}")
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

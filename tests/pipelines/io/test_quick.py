@@ -83,7 +83,7 @@ def odd_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> I
     put(spark, settings, PRICE_CHANGES, CHANGED)
     place = f"delta.`{table_path(settings, PURCHASES.name)}`"
     spark.sql(f"ALTER TABLE {place} SET TBLPROPERTIES (delta.enableDeletionVectors = true)")
-    spark.sql(f"DELETE FROM {place} WHERE quantity = 999")  # noqa: S608
+    spark.sql(f"DELETE FROM {place} WHERE quantity = 999")
     yield settings
 
 

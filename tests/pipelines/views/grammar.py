@@ -135,7 +135,7 @@ def changes(draw: st.DrawFn) -> str:
     kind = draw(
         st.sampled_from(
             ("insert", "insert", "insert", "double", "delete", "update", "update", "move",
-             "merge", "optimize", "vacuum", "restore", "alter")
+             "merge", "optimize", "vacuum", "restore", "alter", "widen")
         )
     )  # fmt: skip
     item = draw(st.sampled_from(("1", "2", "3")))
@@ -160,6 +160,8 @@ def changes(draw: st.DrawFn) -> str:
         return f"VACUUM {table} RETAIN 0 HOURS"
     if kind == "restore":
         return f"RESTORE TABLE {table} TO VERSION AS OF 0"
+    if kind == "widen":
+        return f"ALTER TABLE {table} ADD COLUMNS (more_{draw(st.integers(0, 10**9))} INT)"
     return f"ALTER TABLE {table} SET TBLPROPERTIES ('proof' = 'yes')"
 
 

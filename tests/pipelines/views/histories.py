@@ -21,6 +21,7 @@ import sqlglot
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.io.lake import open_lake, table_path
+from pipelines.io.layout import layout_session
 from pipelines.io.read import read
 from pipelines.io.write import PROPERTIES
 from pipelines.settings import Settings
@@ -95,7 +96,11 @@ class History:
         self.log.append(statement)
         for name in TABLES:
             statement = statement.replace(name, f"delta.`{table_path(self.settings, name)}`")
-        self.spark.sql(statement).collect()
+        spark = self.spark
+        if statement.startswith("VACUUM"):
+            spark = layout_session(spark, self.settings, 0)
+            spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+        spark.sql(statement).collect()
 
     def refresh(self, names: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
         """Refresh some views; their strategies and reasons."""

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,12 @@ VIEWS_AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
-def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     root = tmp_path_factory.mktemp("proof") / "lake"
     empty = load_settings(overrides={**SMALL, "root": str(root)})
     open_lake(empty, create=True)
     make_tables(spark, empty)
-    check = "spark.databricks.delta.retentionDurationCheck.enabled"
-    spark.conf.set(check, "false")
-    yield empty
-    spark.conf.unset(check)
+    return empty
 
 
 def death(point: str) -> pytest.MonkeyPatch:
