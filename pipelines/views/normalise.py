@@ -17,11 +17,13 @@ from pipelines.views.algebra import (
     JOINS,
     Query,
     UnsupportedError,
+    group_keys,
     is_aggregate,
     is_made_of,
     output_expressions,
     own_expressions,
     text,
+    windows,
 )
 
 _GENERATORS = frozenset({"json_tuple", "session_window", "stack", "inline", "variant_explode"})
@@ -116,8 +118,11 @@ def _refuse(select: exp.Select) -> None:
     for part in (*select.expressions, select.args.get("where"), *conditions):
         if part is not None and (nested := part.find(exp.Query)):
             raise UnsupportedError(f"a subquery outside FROM: {nested.sql(dialect='spark')[:60]}")
+    row_by_row = group_keys(select) is None and not windows(select)
     for node in own_expressions(select):
         name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
+        if isinstance(node, exp.Explode) and row_by_row and isinstance(node.parent, exp.Alias):
+            continue  # each row makes rows of its own
         if isinstance(node, exp.UDTF) or name in _GENERATORS:
             raise UnsupportedError(
                 f"{name or node.key} makes rows or windows that depend on others"

@@ -15,7 +15,7 @@ from here import lakehouse
 from pyspark.sql import SparkSession
 
 PROJECT = Path(__file__).resolve().parents[2]
-LIMIT = 3000
+LIMIT = 3600
 END_S = 60
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"  # the program sets its GC
 ENVIRONMENT = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK_JAVA}

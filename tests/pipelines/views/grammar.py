@@ -86,6 +86,8 @@ WINDOWED = st.sampled_from(
         "WHERE NOT at IS NULL GROUP BY start_at",
         "SELECT WINDOW(at, '2 hours', '1 hour').start AS start_at, COUNT(*) AS n FROM t.sales "
         "GROUP BY start_at",
+        "SELECT unit, COUNT(*) AS n, MAX(price) AS most FROM (SELECT price, "
+        "EXPLODE(SEQUENCE(0, quantity)) AS unit FROM t.sales) u GROUP BY unit",
         "SELECT item, at, LEAD(at) OVER (PARTITION BY item ORDER BY at) AS until_at FROM "
         "(SELECT DISTINCT item, at FROM t.sales) d",
         "SELECT a.item AS item, a.total AS total, b.other AS other FROM (SELECT item, "
