@@ -1,14 +1,11 @@
 """Settings by which a lake of a few thousand events is quick."""
 
-from quick_java import QUICK_JAVA
-
 SMALL = {
     "spark.master": "local[2]",
     "spark.driver_memory": "1g",
     "spark.shuffle_partitions": 2,
     "spark.conf": {
         "spark.sql.adaptive.enabled": "false",  # replanning costs more than it saves
-        "spark.driver.extraJavaOptions": f"{QUICK_JAVA} -Duser.timezone=UTC",
     },
     "model.rank": 4,
     "model.iterations": 2,

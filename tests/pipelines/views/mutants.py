@@ -34,7 +34,11 @@ JOINED = (
     "SELECT i.category AS category, SUM(s.quantity) AS units FROM t.sales s "
     "JOIN t.items i ON s.item = i.item GROUP BY i.category"
 )
-JOINED_KINDS = JOINED.replace("SUM(s.quantity)", "COUNT(DISTINCT s.quantity)")
+# Keys of both sides: only so must each be looked up in the other.
+JOINED_KINDS = (
+    "SELECT i.category AS category, s.store AS store, COUNT(DISTINCT s.quantity) AS kinds "
+    "FROM t.sales s JOIN t.items i ON s.item = i.item GROUP BY i.category, s.store"
+)
 LEFT = (
     "SELECT s.item AS item, COUNT(i.weight) AS n FROM t.sales s "
     "LEFT JOIN t.items i ON s.item = i.item GROUP BY s.item"
