@@ -2,10 +2,13 @@
 
 SMALL = {
     "spark.master": "local[2]",
-    "spark.driver_memory": "1g",
+    "spark.driver_memory": "2g",
     "spark.shuffle_partitions": 2,
     "spark.conf": {
         "spark.sql.adaptive.enabled": "false",  # replanning costs more than it saves
+        # One session sees some thousand tables; their logs filled a heap of 1 GB, of which
+        # collecting garbage then took half of the time.
+        "spark.databricks.delta.delta.log.cacheSize": "100",
     },
     "model.rank": 4,
     "model.iterations": 2,

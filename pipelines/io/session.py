@@ -34,6 +34,10 @@ LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # What the user interface would show of the last 1,000 queries is kept without it as well.
+    "spark.sql.ui.retainedExecutions": "20",
+    "spark.ui.retainedJobs": "50",
+    "spark.ui.retainedStages": "50",
     # Delta replays its log with 50 tasks by default; each costs 10 ms here.
     "spark.databricks.delta.snapshotPartitions": "2",
     # Java compiles no method of more bytecodes; of the larger ones that Spark makes by default,

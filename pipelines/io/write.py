@@ -30,6 +30,7 @@ PROPERTIES = {
 
 # Counts the refreshes of a view, so that of two that run at once one fails.
 REFRESH = "refresh"
+_TIMES = ("timestamp", "timestamp_ntz", "date")
 _HIDDEN_COMMENT = "kept for the refresh of the view"
 
 
@@ -71,11 +72,14 @@ def _create(
     builder.execute()
 
 
-def write_view(rows: DataFrame, settings: Settings, view: View, *, metadata: str) -> None:
+def write_view(
+    rows: DataFrame, settings: Settings, view: View, *, files: int, metadata: str
+) -> None:
     """Replace a view's rows; readers keep the old version until the one commit.
 
     Args:
         rows: the view's columns, and hidden ones that its next refresh needs.
+        files: how many to write, where the view is clustered by time.
         metadata: kept with the commit, in the same atomic step.
     """
     spark = rows.sparkSession
@@ -92,7 +96,8 @@ def write_view(rows: DataFrame, settings: Settings, view: View, *, metadata: str
         target = f"delta.`{table_path(settings, view.name)}`"
         spark.sql(f"ALTER TABLE {target} SET TBLPROPERTIES (delta.enableDeletionVectors = true)")
     (
-        commented.write.format("delta")
+        _in_order_of_time(commented, view, files)
+        .write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
         .option("userMetadata", metadata)
@@ -100,6 +105,14 @@ def write_view(rows: DataFrame, settings: Settings, view: View, *, metadata: str
         .option("txnVersion", applied(spark, settings, view.name, REFRESH) + 1)
         .save(table_path(settings, view.name))
     )
+
+
+def _in_order_of_time(rows: DataFrame, view: View, files: int) -> DataFrame:
+    """Rows of one time in one file: what changes is mostly recent, and is found in the last."""
+    times = [c for c in view.cluster_by if rows.schema[c].dataType.typeName() in _TIMES]
+    if files < 2 or not times:
+        return rows
+    return rows.repartitionByRange(files, *times).sortWithinPartitions(*times, *view.cluster_by)
 
 
 def write(

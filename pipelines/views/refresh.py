@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 
 from pipelines.io.changes import FeedError, identity
 from pipelines.io.conflicts import CONFLICTS, retrying
+from pipelines.io.files import bytes_of
 from pipelines.io.patch import MovedError, patch, with_positions
-from pipelines.io.read import read_stored, version_of
+from pipelines.io.read import NOT_YET, read_stored, version_of
 from pipelines.io.write import write_view
 from pipelines.registry import VIEWS, views_in_order
 from pipelines.settings import Settings
@@ -27,6 +28,8 @@ from pipelines.views.recompute import recompute_stored, sql_digest
 from pipelines.views.record import Shown, log_refreshes, shown
 from pipelines.views.sources import Feeds, Sources
 from pipelines.views.strategies import Patch, UnfitError, by_groups, by_rows, by_totals
+
+_FILE_BYTES, _MOST_FILES = 32 << 20, 64  # of a view: about one for so much of its sources
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,10 @@ def _patch_of(
 def _recomputed(spark: SparkSession, settings: Settings, todo: Plan, started: float) -> Refreshed:
     rows = recompute_stored(spark, settings, todo.view, todo.now)
     record = _record(spark, settings, todo, started)
-    write_view(rows, settings, todo.view, metadata=record.to_json())
+    read = [name for name, version in todo.now.items() if version > NOT_YET]
+    size = sum(bytes_of(spark, settings, name) for name in read)
+    files = min(_MOST_FILES, size // _FILE_BYTES)
+    write_view(rows, settings, todo.view, files=files, metadata=record.to_json())
     return _result(todo, shown(spark, settings, todo.view) or record, started)
 
 

@@ -70,21 +70,22 @@ def by_groups(
         columns: those of the view that tell what is touched.
 
     Raises:
-        UnfitError: more than `at_most` keys are touched.
+        UnfitError: more than `at_most` rows of the view are touched.
     """
     terms = [
         sources.run(touched(query, m, tuple(columns)), query, partial(state_of, changed=m))
         for m in sources.changed(query)
     ]
     keys = find_keys(_as(_union(terms).distinct(), view, columns, strict=True), columns)
-    if keys.count > at_most:
-        keys.rows.unpersist()
-        raise UnfitError(f"{keys.count:,} keys are touched, a recomputation is less work")
     if not keys.count:
         return Patch(None, None, 0, [keys.rows])
+    held = only(within(view, keys), keys, columns).select(FILE, ROW).persist()
+    if (count := held.count()) > at_most:
+        keys.rows.unpersist()
+        held.unpersist()
+        raise UnfitError(f"{count:,} rows are touched, a recomputation is less work")
     added = _recomputed(sources, query, view, spec, keys, columns)
-    removed = only(within(view, keys), keys, columns).select(FILE, ROW)
-    return Patch(removed, _in_files(added, keys.count), keys.count, [keys.rows])
+    return Patch(held, _in_files(added, count + keys.count), keys.count, [keys.rows, held])
 
 
 def by_totals(
