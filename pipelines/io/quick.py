@@ -7,7 +7,6 @@ and what a table asks of its readers is checked against what is done here.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 import duckdb
 import numpy as np
@@ -82,8 +81,8 @@ def snapshot(settings: Settings, name: str) -> Snapshot:
         for batch in map(pa.record_batch, table.deletion_vectors()):
             for file, standing in zip(batch["filepath"], batch["selection_vector"], strict=True):
                 mask = standing.values.to_numpy(zero_copy_only=False)
-                hidden[_local(file.as_py())] = np.flatnonzero(~mask)
-    files = tuple(map(_local, table.file_uris()))
+                hidden[_local(path, file.as_py())] = np.flatnonzero(~mask)
+    files = tuple(_local(path, uri) for uri in table.file_uris())
     return Snapshot(str(metadata.id), table.version(), columns, files, hidden)
 
 
@@ -147,8 +146,9 @@ def _gone(hidden_rows: Mapping[str, Rows]) -> pa.Table:
     return pa.table({"file": pa.array(files, pa.string()), "row": pa.array(numbers, pa.int64())})
 
 
-def _local(uri: str) -> str:
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+def _local(path: str, uri: str) -> str:
+    """A file of a table without partitions; delta-rs escapes the folders before it, or does not."""
+    return f"{path}/{uri.rsplit('/', 1)[1]}"
 
 
 def _plain(answer: pa.Table) -> pa.Table:

@@ -119,6 +119,10 @@ def by_totals(
         totals = totals.persist()
         lost = find_keys(totals.where(IS_LOST).select(*names), names)
         patch.kept += [totals, lost.rows]
+        if lost.count > at_most:
+            for frame in patch.kept:
+                frame.unpersist()
+            raise UnfitError(f"{lost.count:,} groups lost their least or greatest value")
         totals = totals.where(~F.col(IS_LOST))
     values = _as(_values(totals.where(is_alive(spec)), names, spec), view, stored, strict=False)
     if has_extremes(spec) and lost.count:
