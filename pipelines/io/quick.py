@@ -60,7 +60,8 @@ def snapshot(settings: Settings, name: str) -> Snapshot:
             reader than is done here.
     """
     path = table_path(settings, name)
-    if "://" in path or not Path(path, "_delta_log").is_dir():
+    # delta-rs takes `%20` in a path for a space, and so might open another table.
+    if "://" in path or "%" in path or not Path(path, "_delta_log").is_dir():
         raise Refused(f"{name} is not a table on this disk")
     try:
         table = DeltaTable(path)

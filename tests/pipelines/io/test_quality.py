@@ -97,6 +97,7 @@ OWN: dict[str, list[dict[str, object]]] = {
     ],
     "promotion": [
         {"region": None},
+        {"region": ""},
         {"placement": None},
         {"placement": ""},
         {"placement": "Display"},

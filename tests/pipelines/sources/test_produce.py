@@ -165,7 +165,6 @@ def test_records_every_acknowledged_message_exactly(
     result = send(events, local_broker, kafka, tmp_path)
     assert (result.events, result.already) == (20_003, False)
     assert result.by_type == {"click": 20_000, "purchase": 1, "unreadable": 2}
-    assert len(read_ledger(tmp_path)) > 1
     assert in_ledger(tmp_path) == in_topic(local_broker, kafka.topic)
     assert len(in_ledger(tmp_path)) == 20_003
 
