@@ -47,7 +47,7 @@ SELECT item_id, SUM(quantity) OVER (PARTITION BY region) AS a, COUNT(*) OVER (OR
 SELECT item_id, category FROM p UNION ALL SELECT item_id, region FROM c
 SELECT category FROM p UNION SELECT category FROM c ORDER BY category
 SELECT category, MAX(quantity) > 1 AS is_many, MIN(category) = MAX(category) AS is_one FROM p GROUP BY category
-SELECT 1 AS one, 'a' AS a, TRUE AS b, NULL AS n
+SELECT 1 AS one, 'a' AS a, TRUE AS b
 SELECT CAST(quantity AS DOUBLE) / 3 AS third, CAST(source_partition AS BIGINT) AS n FROM p
 SELECT amount_cents / price_cents AS x FROM p WHERE price_cents > 0
 SELECT item_id FROM p WHERE amount_cents = 9007199254740993
