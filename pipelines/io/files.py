@@ -74,8 +74,14 @@ def table_id(spark: SparkSession, settings: Settings, name: str) -> str:
 
 
 def bytes_of(spark: SparkSession, settings: Settings, name: str) -> int:
-    """Size of the files of a table's newest version."""
-    return int(_snapshot(spark, settings, name).sizeInBytes())
+    """Size of the files of a table's newest version.
+
+    It stands in the checksum beside the commit; to sum the log up takes a Spark job.
+    """
+    snapshot = _snapshot(spark, settings, name)
+    checksum = snapshot.checksumOpt()
+    known = checksum.get().tableSizeBytes() if checksum.isDefined() else snapshot.sizeInBytes()
+    return int(known)
 
 
 def committed_at(spark: SparkSession, settings: Settings, name: str, version: int) -> float | None:
