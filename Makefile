@@ -19,8 +19,8 @@ install: .venv/installed  ## make .venv from the hash-pinned lock
 demo: .venv/installed  ## run the main job on a year of real purchases (ARGS="--limit 50000" for less)
 	$(BIN)/lakehouse demo $(ARGS)
 
-test: .venv/installed  ## run every test
-	$(BIN)/pytest $(ARGS)
+test: .venv/installed  ## run every test, in two processes
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/installed  ## style, types and import direction
 	$(BIN)/ruff check .

@@ -93,10 +93,13 @@ def serve(
     root: Root = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")] = None,
 ) -> None:
-    """Answer HTTP requests from the online store until stopped."""
+    """Answer HTTP requests from the online store and the gold views until stopped."""
+    from pipelines.io.pages import Pages
+    from pipelines.registry import VIEWS
     from serving.server import serve as answer
 
-    answer(settings_for(env, root), port=port)
+    settings = settings_for(env, root)
+    answer(settings, Pages(settings, VIEWS), port=port)
 
 
 @app.command()

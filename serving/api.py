@@ -15,6 +15,8 @@ from pydantic import BaseModel
 
 from serving.docs_page import docs_page
 from serving.edge import Edge
+from serving.gold import Gold
+from serving.gold import router as views
 from serving.online import Answer, OnlineStore
 from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
 from serving.problems import PROBLEMS, ProblemError, add_handlers
@@ -176,11 +178,17 @@ async def docs(request: Request) -> HTMLResponse:
     return HTMLResponse(page, headers={"content-security-policy": policy})
 
 
-def create_app(store: OnlineStore, *, allowed_hosts: Iterable[str] = LOOPBACK_NAMES) -> FastAPI:
-    """The API over a store.
+def create_app(
+    store: OnlineStore,
+    gold: Gold | None = None,
+    *,
+    allowed_hosts: Iterable[str] = LOOPBACK_NAMES,
+) -> FastAPI:
+    """The API over a store and the gold views of a lake.
 
     Args:
         store: where the answers are; the caller closes it.
+        gold: reads the views; without it they are answered by 503.
         allowed_hosts: accepted names in `Host`, without the port. A page on the web that has its
             own name point at 127.0.0.1 (DNS rebinding) is refused by it.
     """
@@ -191,8 +199,9 @@ def create_app(store: OnlineStore, *, allowed_hosts: Iterable[str] = LOOPBACK_NA
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.store = store
+    app.state.store, app.state.gold = store, gold
     app.include_router(router)
+    app.include_router(views)
     add_handlers(app)
     app.add_middleware(Edge, allowed_hosts=frozenset(allowed_hosts))
     return app

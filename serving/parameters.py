@@ -21,6 +21,8 @@ INVALID = {
     "customer_id": ("INVALID_ID", f"customer_id must be {ID_RULE}"),
     "item_id": ("INVALID_ID", f"item_id must be {ID_RULE}"),
     "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
+    "limit": ("INVALID_LIMIT", "limit must be a whole number from 1 to 1000"),
+    "view": ("INVALID_VIEW", "a view's name is lower-case words; /v1/views lists them"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
     "category": ("INVALID_CATEGORY", "category must be at most 128 printable characters, no |"),
 }

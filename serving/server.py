@@ -14,6 +14,7 @@ import uvicorn
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
+from serving.gold import Gold
 from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
 
@@ -23,6 +24,7 @@ SECONDS_TO_DRAIN = 5
 
 def serve(
     settings: Settings,
+    gold: Gold | None = None,
     *,
     port: int | None = None,
     announce: Callable[[str], None] | None = None,
@@ -31,6 +33,7 @@ def serve(
 
     Args:
         settings: of them `serving.host`, `serving.port` and `state` count.
+        gold: reads the gold views of the lake.
         port: instead of `settings.serving.port`; 0 takes any free one.
         announce: told the URL, with the real port, once requests are answered; by default it is
             written to standard error.
@@ -44,7 +47,7 @@ def serve(
     try:
         store = LmdbStore(settings.state / "online", readonly=True)
         try:
-            _Server(store, listener, announce or _tell).run(sockets=[listener])
+            _Server(store, gold, listener, announce or _tell).run(sockets=[listener])
         finally:
             store.close()
     finally:
@@ -56,6 +59,7 @@ class BackgroundServer:
 
     Args:
         store: what to serve; the caller closes it.
+        gold: reads the gold views of a lake.
         port: 0 takes any free one.
 
     Raises:
@@ -63,14 +67,21 @@ class BackgroundServer:
         StoreError: it did not start within 10 s.
     """
 
-    def __init__(self, store: OnlineStore, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._store, self._address = store, (host, port)
+    def __init__(
+        self,
+        store: OnlineStore,
+        gold: Gold | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._store, self._gold, self._address = store, gold, (host, port)
         self.url = ""
 
     def __enter__(self) -> Self:
         self._listener = _listen(*self._address)
         started = threading.Event()
-        self._server = _Server(self._store, self._listener, lambda _: started.set())
+        self._server = _Server(self._store, self._gold, self._listener, lambda _: started.set())
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -98,11 +109,15 @@ class _Server(uvicorn.Server):
     """Uvicorn on a socket of ours, saying when it is ready."""
 
     def __init__(
-        self, store: OnlineStore, listener: socket.socket, announce: Callable[[str], None]
+        self,
+        store: OnlineStore,
+        gold: Gold | None,
+        listener: socket.socket,
+        announce: Callable[[str], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store),
+                create_app(store, gold),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

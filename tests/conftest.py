@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +24,11 @@ from pipelines.sources.dataset import Dataset, send
 from pipelines.sources.produce import ProduceResult
 from pipelines.table import Table
 from pipelines.views.refresh import refresh
+
+# A worker of pytest-xdist has a main module without a file, from which PySpark concludes that its
+# doctests are run and ends the process when Great Expectations imports it.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = pytest.__file__
 
 Event = Mapping[str, Any]
 Ingest = Callable[[Settings, Sequence[Event | bytes]], None]

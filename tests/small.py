@@ -6,9 +6,8 @@ SMALL = {
     "spark.shuffle_partitions": 2,
     "spark.conf": {
         "spark.sql.adaptive.enabled": "false",  # replanning costs more than it saves
-        # One session sees some thousand tables; their logs filled a heap of 1 GB, of which
-        # collecting garbage then took half of the time.
-        "spark.databricks.delta.delta.log.cacheSize": "100",
+        # One session sees some thousand tables; all their logs would fill the heap.
+        "spark.databricks.delta.delta.log.cacheSize": "400",
     },
     "model.rank": 4,
     "model.iterations": 2,

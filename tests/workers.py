@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SECONDS_TO_END = 60
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -57,6 +58,10 @@ def worker(project: Path, name: str) -> Iterator[Worker]:
             env=environment,
         ) as process,
     ):
-        yield Worker(process, log)
         assert process.stdin
-        process.stdin.close()
+        try:
+            yield Worker(process, log)
+            process.stdin.close()
+            process.wait(SECONDS_TO_END)
+        finally:
+            process.kill()  # what hangs is not waited for

@@ -13,7 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -162,17 +162,28 @@ def test_commit_that_another_machine_overtakes_is_refused(
     for place in (slow, fast):
         os.mkfifo(place)
     workers[0].ask("commit", "bronze.numbers", root, str(slow))
-    with slow.open("w") as actions:
-        actions.write("1")
-        actions.flush()
-        while unread(actions):  # until then it has not looked whether its version is free
-            time.sleep(0.01)
+    with said(slow, "1"):  # by then it has looked whether its version is free
         workers[1].ask("commit", "bronze.numbers", root, str(fast))
-        fast.write_text("2")
+        with said(fast, "2"):
+            pass
         assert workers[1].answer()["code"] == "first"
     assert workers[0].answer()["code"] == "taken"
     (key,) = server.keys(BUCKET, "overtaken/")
     assert server.client.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"2\n"
+
+
+@contextmanager
+def said(fifo: Path, text: str) -> Iterator[None]:
+    """The block runs when a text through a FIFO has been read; then the FIFO ends.
+
+    Opened for both ends: Java opens and closes it once before it reads.
+    """
+    with os.fdopen(os.open(fifo, os.O_RDWR), "w") as pipe:
+        pipe.write(text)
+        pipe.flush()
+        while unread(pipe):
+            time.sleep(0.01)
+        yield
 
 
 def unread(pipe: IO[str]) -> int:
