@@ -26,6 +26,7 @@ def add(
     as_json: Json = False,
     rate: Annotated[float, typer.Option(help="Requests per second, in the long run.")] = 100.0,
     burst: Annotated[int, typer.Option(help="Requests at once.")] = 200,
+    customer: Annotated[str | None, typer.Option(help="May read of this one alone.")] = None,
     days: Annotated[float | None, typer.Option(min=0, help="Expires after; else never.")] = None,
 ) -> None:
     """Make a key and print it, this once."""
@@ -33,8 +34,14 @@ def add(
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with writing(settings, LOCK):
         key = add_key(
-            settings.api_keys, name, scope, rate=rate, burst=burst, expires_at=until
-        )  # fmt: skip
+            settings.api_keys,
+            name,
+            scope,
+            rate=rate,
+            burst=burst,
+            expires_at=until,
+            customer=customer,
+        )
     show({"name": name, "key": key}, as_json=as_json, text=key)
 
 
@@ -46,6 +53,7 @@ def list_keys(env: Env = "local", root: Root = None, as_json: Json = False) -> N
         {
             "name": key.name,
             "scopes": list(key.scopes),
+            "customer": key.customer,
             "rate": key.rate,
             "burst": key.burst,
             "expires_at": key.expires_at and datetime.fromtimestamp(key.expires_at, UTC),
@@ -53,10 +61,17 @@ def list_keys(env: Env = "local", root: Root = None, as_json: Json = False) -> N
         for key in found
     ]
     rows = [
-        (key.name, " ".join(key.scopes), key.rate, key.burst, one["expires_at"] or "never")
+        (
+            key.name,
+            " ".join(key.scopes),
+            key.customer,
+            key.rate,
+            key.burst,
+            one["expires_at"] or "never",
+        )
         for key, one in zip(found, told, strict=True)
     ]
-    columns = ("name", "scopes", "requests/s", "at once", "expires")
+    columns = ("name", "scopes", "customer", "requests/s", "at once", "expires")
     show({"keys": told}, as_json=as_json, text=table("API keys", columns, rows))
 
 

@@ -14,6 +14,8 @@ from serving.rates import Rates
 # Probes carry no key, and what the API looks like is no secret.
 OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 
+PERSONAL = "/v1/recommendations/"
+
 
 class Guard:
     """Lets requests with a key that may ask for it through, no faster than the key's rate."""
@@ -40,6 +42,9 @@ class Guard:
         if needed not in key.scopes:
             detail = f"this key lacks the scope '{needed}'"
             return problem(request, HTTPStatus.FORBIDDEN, "FORBIDDEN", detail)
+        if key.customer is not None and _is_of_others(request, key.customer):
+            detail = "this key may read of its own customer alone"
+            return problem(request, HTTPStatus.FORBIDDEN, "FORBIDDEN", detail)
         wait = self._rates.seconds_to_wait(key)
         if wait > 0:
             detail = f"this key may ask {key.rate:g} times a second; wait {wait:.3g} s"
@@ -59,3 +64,12 @@ def _scope_for(method: str, path: str) -> str:
     if path == "/metrics":
         return "metrics"
     return "read" if method in ("GET", "HEAD", "OPTIONS") else "events"
+
+
+def _is_of_others(request: Request, customer: str) -> bool:
+    """Whether a request asks for what is personal to someone else; views hold everyone."""
+    path = request.scope["path"]
+    if path.startswith(PERSONAL):
+        return bool(path != PERSONAL + customer)
+    named = request.query_params.getlist("customer_id")
+    return path.startswith("/v1/views") or any(one != customer for one in named)

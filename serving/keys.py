@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipelines.errors import ConfigError
+from serving.parameters import ID_PATTERN, ID_RULE
 
 SCOPES = ("read", "events", "metrics")
 MAX_KEYS = 1000  # each has a cell in `Rates`
@@ -36,6 +37,7 @@ class Key:
         burst: requests at once, after a pause.
         cell: its place in `Rates`, 0 to `MAX_KEYS` - 1.
         expires_at: seconds since 1970; None: never.
+        customer: of whom alone it may read what is personal; None: of everyone.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Key:
     burst: int
     cell: int
     expires_at: float | None = None
+    customer: str | None = None
 
 
 def load_keys(file: Path) -> tuple[Key, ...]:
@@ -73,8 +76,9 @@ def add_key(
     rate: float,
     burst: int,
     expires_at: datetime | None = None,
+    customer: str | None = None,
 ) -> str:
-    """Make a key and return it; a name stands for one key.
+    """Make a key and return it; a name stands for one key, a customer's key only reads.
 
     Raises:
         ConfigError: the name is taken or malformed, a scope unknown, or there are too many keys.
@@ -86,6 +90,8 @@ def add_key(
         raise ConfigError(f"there is a key {name} already; revoke it or choose another name")
     if not wanted or not set(wanted) <= set(SCOPES):
         raise ConfigError(f"a key needs scopes out of {', '.join(SCOPES)}; correct --scope")
+    if customer is not None and (wanted != ("read",) or not re.fullmatch(ID_PATTERN, customer)):
+        raise ConfigError(f"a customer's key has the scope read alone and a customer_id: {ID_RULE}")
     if not 0 < rate <= 1e6 or not 1 <= burst <= 1e6:
         raise ConfigError("rate and burst are above 0 and at most a million; correct them")
     free = sorted(set(range(MAX_KEYS)) - {key.cell for key in keys})
@@ -93,7 +99,8 @@ def add_key(
         raise ConfigError(f"there are {MAX_KEYS} keys, and no more; revoke one first")
     text = _PREFIX + secrets.token_urlsafe(32)
     until = None if expires_at is None else expires_at.astimezone(UTC).timestamp()
-    _save(file, (*keys, Key(name, _digest(text), wanted, rate, burst, free[0], until)))
+    key = Key(name, _digest(text), wanted, rate, burst, free[0], until, customer)
+    _save(file, (*keys, key))
     return text
 
 

@@ -76,6 +76,21 @@ def test_a_key_may_do_what_its_scopes_say(guarded: httpx.Client, file: Path) -> 
     assert guarded.post("/v1/events", headers=sender, json={}).status_code == 422
 
 
+def test_a_key_of_a_customer_reads_of_no_other(guarded: httpx.Client, file: Path) -> None:
+    own = new(file, "c1", "read", customer="c1")
+    for url in ("/v1/recommendations/c1", ITEM, ITEM + "?customer_id=c1", "/v1/items/i1/similar"):
+        assert guarded.get(url, headers=own).status_code == 200
+    others = ["/v1/recommendations/c2", "/v1/recommendations/c1/", "/v1/recommendations/c1%0A"]
+    others += ["/v1/recommendations/%2E./c1", ITEM + "?customer_id=c1&customer_id=c2", "/v1/views"]
+    for url in others:
+        assert guarded.get(url, headers=own).status_code in (403, 422), url
+    assert_problem(guarded.get("/v1/recommendations/c2", headers=own), 403, "FORBIDDEN")
+    assert_problem(guarded.get("/v1/views/customer_profile", headers=own), 403, "FORBIDDEN")
+    for scopes, customer in ((["read", "events"], "c3"), (["read"], "a b")):
+        with pytest.raises(ConfigError, match="a customer's key has the scope read alone"):
+            add_key(file, "c3", scopes, rate=1, burst=1, customer=customer)
+
+
 def test_a_key_that_is_revoked_or_expired_is_refused(guarded: httpx.Client, file: Path) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     assert_problem(
