@@ -1,5 +1,6 @@
 """`POST /v1/events`: clicks and purchases in batches, answered when the broker has them."""
 
+import asyncio
 import json
 import zlib
 from collections.abc import Callable, Coroutine
@@ -18,6 +19,7 @@ from serving.sender import Sender
 
 MAX_EVENTS = 500
 MAX_BYTES = 1 << 20
+BODY_S = 10.0  # who sends slowly keeps no connection
 ShortText = Annotated[
     str, Field(pattern=r"^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,128}$")
 ]
@@ -83,7 +85,7 @@ class _BoundedRoute(APIRoute):
         return bounded
 
 
-router = APIRouter(route_class=_BoundedRoute, responses=PROBLEMS | described(413, 415))
+router = APIRouter(route_class=_BoundedRoute, responses=PROBLEMS | described(408, 413, 415))
 
 
 @router.post("/v1/events", status_code=HTTPStatus.ACCEPTED, response_model=Accepted)
@@ -116,9 +118,14 @@ async def _body(request: Request) -> bytes:
         detail = "send the body as it is, or gzip"
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        _check_size(len(body))
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                _check_size(len(body))
+    except TimeoutError:
+        detail = f"the body did not come within {BODY_S:g} s; send it again"
+        raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail) from None
     if coding == "identity":
         return bytes(body)
     try:

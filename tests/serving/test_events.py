@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from shop import assert_problem
 
 from pipelines.sources.connection import Kafka
 from pipelines.sources.topic import end_offsets
+from serving import events
 from serving.lmdb_store import LmdbStore
 from serving.sender import KafkaSender
 from serving.server import BackgroundServer
@@ -142,6 +144,19 @@ def test_other_kinds_of_body_are_refused(client: httpx.Client) -> None:
     answer = client.post("/v1/events", content=b"no gzip", headers=zipped)
     assert_problem(answer, 422, "INVALID_EVENTS")
     assert_problem(client.get("/v1/events"), 405, "METHOD_NOT_ALLOWED")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    served: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "BODY_S", 0.2)
+    url = served(None).base_url
+    with socket.create_connection((url.host, url.port or 0)) as slow:
+        slow.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000\r\n\r\n{"
+        )
+        assert b" 408 " in slow.makefile("rb").readline()
 
 
 def test_without_a_broker_nothing_is_accepted(
