@@ -119,9 +119,26 @@ class ModelSettings(_Section):
     tracking_uri: str
 
 
+class OnlineSettings(_Section):
+    """Where hot answers are kept; `LAKEHOUSE_REDIS_PASSWORD` is an environment variable."""
+
+    kind: Literal["lmdb", "redis"]
+    redis_url: str = Field(pattern=r"^(rediss?://[^@/\s]+(/\d+)?|unix:///[^@\s]+)$")
+    redis_user: str
+    redis_prefix: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    timeout_s: float = Field(gt=0)
+    ttl_s: dict[str, float]
+
+
 class ServingSettings(_Section):
+    """The API; away from this machine it needs keys (`lakehouse keys add`)."""
+
     host: str
     port: int = Field(ge=0, le=65535)
+    workers: int = Field(ge=1, le=256)
+    require_keys: bool
+    allowed_hosts: list[str]
+    access_log: bool
 
 
 class Settings(_Section):
@@ -138,6 +155,7 @@ class Settings(_Section):
     maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
+    online: OnlineSettings
     serving: ServingSettings
 
     @property
@@ -150,6 +168,11 @@ class Settings(_Section):
                 f"'state_dir' is empty and the lake is at {self.root}; set it to a local folder"
             )
         return Path(self.root).expanduser().absolute() / "_state"
+
+    @property
+    def api_keys(self) -> Path:
+        """The digests of the API's keys."""
+        return self.state / "api-keys.json"
 
     def in_lake(self, path: str) -> str:
         """A folder or URI; a relative path is meant from the lake's root."""

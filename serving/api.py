@@ -4,91 +4,27 @@ Every error is an RFC 9457 problem document with a stable `code`. The handlers a
 the store directly: a read takes microseconds, a thread for it would take longer.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from pydantic import BaseModel
 
+from serving.answers import Inventory, Prices, Recommendations, SimilarItems, TopSellers
 from serving.docs_page import docs_page
 from serving.edge import Edge
+from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
+from serving.guard import Guard
+from serving.metrics import registry
+from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
 from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
 from serving.problems import PROBLEMS, ProblemError, add_handlers
-
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-class RecommendedItem(BaseModel):
-    item_id: str
-    title: str
-    category: str
-    score: float
-    reason: str
-
-
-class Recommendations(BaseModel):
-    customer_id: str
-    items: list[RecommendedItem]
-    fallback: bool
-    model_version: str
-    as_of: datetime
-
-
-class SimilarItems(BaseModel):
-    item_id: str
-    items: list[RecommendedItem]
-    model_version: str
-    as_of: datetime
-
-
-class TopSeller(BaseModel):
-    item_id: str
-    title: str
-    units: int
-    revenue_cents: int
-
-
-class TopSellers(BaseModel):
-    category: str
-    region: str
-    date: str | None
-    items: list[TopSeller]
-    version: str
-    as_of: datetime
-
-
-class Price(BaseModel):
-    region: str
-    price_cents: int
-    currency: str
-    changed_at: datetime
-
-
-class Prices(BaseModel):
-    item_id: str
-    prices: list[Price]
-    version: str
-    as_of: datetime
-
-
-class Level(BaseModel):
-    region: str
-    quantity: int
-    changed_at: datetime
-
-
-class Inventory(BaseModel):
-    item_id: str
-    levels: list[Level]
-    version: str
-    as_of: datetime
-
+from serving.shared import Shared
+from serving.telemetry import Telemetry, routes_of
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -104,7 +40,7 @@ async def recommendations(request: Request, customer_id: CustomerId, k: Limit = 
     if answer is None:
         raise _missing(store, "popular", "popular items")
     body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
-    return JSONResponse(body | _stamp(answer, "model_version"))
+    return _answered(body, answer, "model_version")
 
 
 @router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
@@ -112,7 +48,7 @@ async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONRespo
     """The items most like an item."""
     answer = _find(request, "similar", item_id, f"item {item_id}")
     body = {"item_id": item_id, "items": answer.value["items"][:k]}
-    return JSONResponse(body | _stamp(answer, "model_version"))
+    return _answered(body, answer, "model_version")
 
 
 @router.get("/v1/top-sellers", response_model=TopSellers)
@@ -128,7 +64,7 @@ async def top_sellers(
         "date": answer.value.get("date"),
         "items": answer.value["items"][:k],
     }
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
@@ -136,7 +72,7 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
     """The current price of an item, by region; cents are minor units of `currency`."""
     answer = _find(request, "prices", item_id, f"item {item_id}")
     body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
@@ -144,7 +80,7 @@ async def inventory(request: Request, item_id: ItemId, region: Region = "") -> J
     """The stock of an item, in units, by region."""
     answer = _find(request, "inventory", item_id, f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/healthz")
@@ -163,7 +99,8 @@ async def readyz(request: Request) -> JSONResponse:
         kind: {"version": info.version, "as_of": _utc(info.published_at), "entries": info.entries}
         for kind, info in sorted(kinds.items())
     }
-    return JSONResponse({"status": "ready", "kinds": told})
+    store = "last good copy" if _store(request).is_degraded else "ok"
+    return JSONResponse({"status": "ready", "store": store, "kinds": told})
 
 
 @router.get("/", include_in_schema=False)
@@ -182,15 +119,17 @@ def create_app(
     store: OnlineStore,
     gold: Gold | None = None,
     *,
-    allowed_hosts: Iterable[str] = LOOPBACK_NAMES,
+    shared: Shared | None = None,
+    worker: int = 0,
 ) -> FastAPI:
     """The API over a store and the gold views of a lake.
 
     Args:
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
-        allowed_hosts: accepted names in `Host`, without the port. A page on the web that has its
-            own name point at 127.0.0.1 (DNS rebinding) is refused by it.
+        shared: what it has in common with other processes; without it, it is alone, for this
+            machine, and needs no keys.
+        worker: the number of this process.
     """
     app = FastAPI(
         title="Retail lakehouse",
@@ -201,9 +140,19 @@ def create_app(
     )
     app.state.store, app.state.gold = store, gold
     app.include_router(router)
-    app.include_router(views)
+    shared = shared or Shared()
+    app.state.sender = shared.sender
+    for further in (views, events, metrics):
+        app.include_router(further)
     add_handlers(app)
-    app.add_middleware(Edge, allowed_hosts=frozenset(allowed_hosts))
+    routes = routes_of(app.openapi()["paths"])
+    app.state.metrics = registry(store, shared.counts, routes)
+    if shared.keys is not None:
+        app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)
+    app.add_middleware(Edge, allowed_hosts=shared.hosts)
+    app.add_middleware(
+        Telemetry, counts=shared.counts, routes=routes, worker=worker, logs=shared.access_log
+    )
     return app
 
 
@@ -227,7 +176,7 @@ def _missing(store: OnlineStore, kind: str, what: str) -> ProblemError:
 
 
 def _not_ready(kind: str) -> ProblemError:
-    detail = f"'{kind}' is not published yet; run `lakehouse publish`"
+    detail = f"'{kind}' is not published, or has expired; run `lakehouse publish`"
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "NOT_READY", detail)
 
 
@@ -235,8 +184,12 @@ def _of_region(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:
     return rows if region in ("", "*") else [row for row in rows if row["region"] == region]
 
 
-def _stamp(answer: Answer, name: str = "version") -> dict[str, str]:
-    return {name: answer.version, "as_of": _utc(answer.published_at)}
+def _answered(body: dict[str, Any], answer: Answer, name: str = "version") -> JSONResponse:
+    """The answer with what it is of, when that was published, and how many seconds ago."""
+    at = answer.published_at
+    stamp = {name: answer.version, "as_of": _utc(at), "stale": answer.stale}
+    age = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    return JSONResponse(body | stamp, headers={"age": str(age)})
 
 
 def _utc(at: datetime) -> str:

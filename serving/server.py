@@ -15,8 +15,11 @@ from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
 from serving.gold import Gold
-from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
+from serving.shared import Shared, shared
+from serving.stores import store_to_read
+from serving.telemetry import log_to_stderr
+from serving.workers import run_workers
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5
@@ -29,27 +32,39 @@ def serve(
     port: int | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the online store at `settings.state / "online"` until SIGINT or SIGTERM.
+    """Serve the online store of the settings until SIGINT or SIGTERM.
 
     Args:
-        settings: of them `serving.host`, `serving.port` and `state` count.
+        settings: of them `serving`, `online` and `state` count.
         gold: reads the gold views of the lake.
         port: instead of `settings.serving.port`; 0 takes any free one.
         announce: told the URL, with the real port, once requests are answered; by default it is
             written to standard error.
 
     Raises:
-        ConfigError: the host is not a loopback address, or the port is not free.
+        ConfigError: others can reach the host and there are no API keys, or the port is not free.
         StoreError: there is no online store.
     """
-    host = settings.serving.host
+    host, count = settings.serving.host, settings.serving.workers
+    common = shared(settings, is_local=_is_loopback(host))
     listener = _listen(host, settings.serving.port if port is None else port)
-    try:
-        store = LmdbStore(settings.state / "online", readonly=True)
+    tell = announce or _tell
+
+    def work(worker: int, ready: Callable[[str], None]) -> None:
+        store = store_to_read(settings)
+        end_logging = log_to_stderr()
         try:
-            _Server(store, gold, listener, announce or _tell).run(sockets=[listener])
+            _Server(store, gold, listener, ready, common, worker).run(sockets=[listener])
         finally:
+            end_logging()
             store.close()
+
+    try:
+        if count == 1:
+            work(0, tell)
+        else:
+            store_to_read(settings).close()  # what is wrong with it is said once, here
+            run_workers(count, work, tell)
     finally:
         listener.close()
 
@@ -61,9 +76,10 @@ class BackgroundServer:
         store: what to serve; the caller closes it.
         gold: reads the gold views of a lake.
         port: 0 takes any free one.
+        common: keys and the like, see `create_app`.
 
     Raises:
-        ConfigError: the port is not free.
+        ConfigError: the port is not free, or the host is not this machine alone.
         StoreError: it did not start within 10 s.
     """
 
@@ -74,14 +90,21 @@ class BackgroundServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        common: Shared | None = None,
     ) -> None:
         self._store, self._gold, self._address = store, gold, (host, port)
+        self._shared = common
         self.url = ""
 
     def __enter__(self) -> Self:
-        self._listener = _listen(*self._address)
+        host, port = self._address
+        if not _is_loopback(host):
+            raise ConfigError(f"{host!r} is not this machine alone; use `lakehouse serve`")
+        self._listener = _listen(host, port)
         started = threading.Event()
-        self._server = _Server(self._store, self._gold, self._listener, lambda _: started.set())
+        self._server = _Server(
+            self._store, self._gold, self._listener, lambda _: started.set(), self._shared
+        )
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -114,10 +137,12 @@ class _Server(uvicorn.Server):
         gold: Gold | None,
         listener: socket.socket,
         announce: Callable[[str], None],
+        common: Shared | None = None,
+        worker: int = 0,
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store, gold),
+                create_app(store, gold, shared=common, worker=worker),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -135,12 +160,7 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket bound to a loopback address: uvicorn itself would log and exit on a taken port."""
-    if not _is_loopback(host):
-        raise ConfigError(
-            f"serving.host is {host!r}: the API has no authentication yet; bind to 127.0.0.1 or"
-            " put a gateway in front"
-        )
+    """A socket bound to an address: uvicorn itself would log and exit on a taken port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol is named; without it every keep-alive answer
     # waits for a delayed acknowledgement: 44 ms instead of less than one.
