@@ -119,6 +119,22 @@ class ModelSettings(_Section):
     tracking_uri: str
 
 
+class SearchSettings(_Section):
+    """The order of search results: what is remembered, and how its weights are learned."""
+
+    language: Literal[
+        "", "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
+        "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish",
+        "swedish", "tamil", "turkish",
+    ]  # fmt: skip
+    popularity_days: float = Field(gt=0)
+    taste_days: float = Field(gt=0)
+    fit_weeks: int = Field(ge=1)
+    fit_queries: int = Field(ge=1)
+    min_queries: int = Field(ge=1)
+    seed: int
+
+
 class ServingSettings(_Section):
     host: str
     port: int = Field(ge=0, le=65535)
@@ -138,6 +154,7 @@ class Settings(_Section):
     maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
+    search: SearchSettings
     serving: ServingSettings
 
     @property

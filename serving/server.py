@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from pipelines.settings import Settings
 from serving.api import create_app
 from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
+from serving.search_shelf import FOLDER
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5
@@ -44,7 +46,8 @@ def serve(
     try:
         store = LmdbStore(settings.state / "online", readonly=True)
         try:
-            _Server(store, listener, announce or _tell).run(sockets=[listener])
+            server = _Server(store, listener, announce or _tell, settings.state / FOLDER)
+            server.run(sockets=[listener])
         finally:
             store.close()
     finally:
@@ -56,6 +59,7 @@ class BackgroundServer:
 
     Args:
         store: what to serve; the caller closes it.
+        search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
 
     Raises:
@@ -63,14 +67,21 @@ class BackgroundServer:
         StoreError: it did not start within 10 s.
     """
 
-    def __init__(self, store: OnlineStore, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._store, self._address = store, (host, port)
+    def __init__(
+        self,
+        store: OnlineStore,
+        *,
+        search_folder: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._store, self._address, self._search = store, (host, port), search_folder
         self.url = ""
 
     def __enter__(self) -> Self:
         self._listener = _listen(*self._address)
         started = threading.Event()
-        self._server = _Server(self._store, self._listener, lambda _: started.set())
+        self._server = _Server(self._store, self._listener, lambda _: started.set(), self._search)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -98,11 +109,15 @@ class _Server(uvicorn.Server):
     """Uvicorn on a socket of ours, saying when it is ready."""
 
     def __init__(
-        self, store: OnlineStore, listener: socket.socket, announce: Callable[[str], None]
+        self,
+        store: OnlineStore,
+        listener: socket.socket,
+        announce: Callable[[str], None],
+        search_folder: Path | None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store),
+                create_app(store, search_folder=search_folder),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
