@@ -19,7 +19,7 @@ MAX_CENTS = 10**12
 Text = Annotated[str, Query(max_length=MAX_QUERY, description="words; empty: all, the best first")]
 Customer = Annotated[str, Query(pattern=r"^$|" + ID_PATTERN, description=f"{ID_RULE}; or none")]
 Brand = Annotated[str, Query(pattern=r"^\P{Cc}{0,128}$", description="empty: all")]
-Cents = Annotated[int | None, Query(ge=0, le=MAX_CENTS, description="minor units of the currency")]
+Cents = Annotated[int, Query(ge=0, le=MAX_CENTS, description="minor units of the currency")]
 
 
 class Hit(BaseModel):
@@ -80,8 +80,8 @@ async def search(
     customer_id: Customer = "",
     category: Category = "",
     brand: Brand = "",
-    min_price_cents: Cents = None,
-    max_price_cents: Cents = None,
+    min_price_cents: Cents = 0,
+    max_price_cents: Cents = MAX_CENTS,
     k: Limit = 10,
 ) -> JSONResponse:
     """Items for some words, ordered by text and by what the customer likes, with facets.
@@ -90,7 +90,8 @@ async def search(
     instead; `corrected` what was searched for in place of words that no item has.
     """
     index = _index(request)
-    filters = Filters(category, brand, min_price_cents, max_price_cents)
+    highest = max_price_cents if max_price_cents < MAX_CENTS else None
+    filters = Filters(category, brand, min_price_cents or None, highest)
     found = index.search(q, customer_id, filters, k)
     answer = {
         "query": q,
