@@ -98,9 +98,11 @@ class SearchIndex:
 
     def taste(self, customer_id: str) -> Taste | None:
         """What a customer bought; None of one without purchases."""
-        if not len(self._customers):
-            return None
         key = np.array([customer_id.encode()])
+        # Of another width the key would have all ids copied to compare them.
+        if not len(self._customers) or key.itemsize > self._customers.itemsize:
+            return None
+        key = key.astype(self._customers.dtype)
         place = int(np.searchsorted(self._customers, key)[0])
         if place == len(self._customers) or self._customers[place] != key[0]:
             return None
