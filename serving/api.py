@@ -6,6 +6,7 @@ the store directly: a read takes microseconds, a thread for it would take longer
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
@@ -23,6 +24,8 @@ from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
 from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
 from serving.problems import PROBLEMS, ProblemError, add_handlers
+from serving.search_api import router as search_router
+from serving.search_shelf import SearchShelf
 from serving.shared import Shared
 from serving.telemetry import Telemetry, routes_of
 
@@ -119,6 +122,7 @@ def create_app(
     store: OnlineStore,
     gold: Gold | None = None,
     *,
+    search_folder: Path | None = None,
     shared: Shared | None = None,
     worker: int = 0,
 ) -> FastAPI:
@@ -127,6 +131,7 @@ def create_app(
     Args:
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
+        search_folder: where the search indexes are that the store names; None: no search.
         shared: what it has in common with other processes; without it, it is alone, for this
             machine, and needs no keys.
         worker: the number of this process.
@@ -139,10 +144,11 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.store, app.state.gold = store, gold
+    app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     shared = shared or Shared()
     app.state.sender = shared.sender
-    for further in (views, events, metrics):
+    for further in (views, events, metrics, search_router):
         app.include_router(further)
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])

@@ -6,16 +6,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from fastapi import FastAPI
 
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
 from serving.gold import Gold
 from serving.online import OnlineStore
+from serving.search_shelf import FOLDER
 from serving.shared import Shared, shared
 from serving.stores import store_to_read
 from serving.telemetry import log_to_stderr
@@ -54,7 +57,9 @@ def serve(
         store = store_to_read(settings)
         end_logging = log_to_stderr()
         try:
-            _Server(store, gold, listener, ready, common, worker).run(sockets=[listener])
+            folder = settings.state / FOLDER
+            app = create_app(store, gold, search_folder=folder, shared=common, worker=worker)
+            _Server(app, listener, ready).run(sockets=[listener])
         finally:
             end_logging()
             store.close()
@@ -75,6 +80,7 @@ class BackgroundServer:
     Args:
         store: what to serve; the caller closes it.
         gold: reads the gold views of a lake.
+        search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
         common: keys and the like, see `create_app`.
 
@@ -88,12 +94,13 @@ class BackgroundServer:
         store: OnlineStore,
         gold: Gold | None = None,
         *,
+        search_folder: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         common: Shared | None = None,
     ) -> None:
-        self._store, self._gold, self._address = store, gold, (host, port)
-        self._shared = common
+        self._app = create_app(store, gold, search_folder=search_folder, shared=common)
+        self._address = (host, port)
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -102,9 +109,7 @@ class BackgroundServer:
             raise ConfigError(f"{host!r} is not this machine alone; use `lakehouse serve`")
         self._listener = _listen(host, port)
         started = threading.Event()
-        self._server = _Server(
-            self._store, self._gold, self._listener, lambda _: started.set(), self._shared
-        )
+        self._server = _Server(self._app, self._listener, lambda _: started.set())
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -133,8 +138,7 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
-        store: OnlineStore,
-        gold: Gold | None,
+        app: FastAPI,
         listener: socket.socket,
         announce: Callable[[str], None],
         common: Shared | None = None,
@@ -142,7 +146,7 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store, gold, shared=common, worker=worker),
+                app,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
