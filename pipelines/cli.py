@@ -12,6 +12,7 @@ from pipelines import (  # noqa: F401  # add their commands to `app`
     lake_commands,
     model_commands,
     upkeep_commands,
+    workflow_commands,
 )
 from pipelines.app import app
 from pipelines.errors import LakehouseError
