@@ -11,6 +11,7 @@ from typer import TyperException
 from pipelines import (  # noqa: F401  # add their commands to `app`
     lake_commands,
     model_commands,
+    schedule_commands,
     upkeep_commands,
     workflow_commands,
 )

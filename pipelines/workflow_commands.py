@@ -51,7 +51,7 @@ def run(
         job,
         folder=settings.state / "workflows",
         parameters=_pairs(param, "--param"),
-        listeners=(_narrator(Progress()),),
+        listeners=(narrator(Progress()),),
         options=options_for(settings, skip_unsupported, parallel),
     )
     _show_run(done, as_json)
@@ -79,7 +79,7 @@ def runs(
         return
     found = store.runs(job=job, limit=limit)
     rows = [
-        (r["run_id"], r["job"], r["state"], _moment(r["started_at"]), _seconds(r), r["message"])
+        (r["run_id"], r["job"], r["state"], moment(r["started_at"]), _seconds(r), r["message"])
         for r in found
     ]
     columns = ("run", "job", "state", "started", "seconds", "")
@@ -102,7 +102,7 @@ def repair(
         settings.state / "workflows",
         run_id,
         parameters=_pairs(param, "--param"),
-        listeners=(_narrator(Progress()),),
+        listeners=(narrator(Progress()),),
     )
     _show_run(done, as_json)
 
@@ -129,7 +129,7 @@ def _pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _narrator(progress: Progress) -> "Listener":
+def narrator(progress: Progress) -> "Listener":
     def tell(change: "Change") -> None:
         if change.unit is not None:
             said = f" ({change.message})" if change.message else ""
@@ -166,10 +166,29 @@ def _show_run(done: "JobRun", as_json: bool, *, fail: bool = True) -> None:
         )
 
 
-def _moment(seconds: float | None) -> str:
+def moment(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _seconds(row: dict[str, Any]) -> float | None:
     ended, started = row["ended_at"], row["started_at"]
     return None if ended is None or started is None else ended - started
+
+
+@app.command()
+def cancel(
+    run_id: Annotated[int, typer.Argument(help="A run that goes on.")],
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    task: Annotated[str | None, typer.Option(help="Only this task of it.")] = None,
+) -> None:
+    """End a run, or one task of it."""
+    from workflows.runner import STORE
+    from workflows.store import Store
+
+    store = Store(settings_for(env, root).state / "workflows" / STORE)
+    if not store.is_running(run_id):
+        raise ConfigError(f"run {run_id} does not go on; see `lakehouse runs`")
+    store.wish_cancel(run_id, task)
+    show({"run": run_id, "task": task}, as_json=as_json, text=f"run {run_id} is asked to end")

@@ -1,8 +1,8 @@
 """A run that goes on in this process, and what listeners are told of it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from workflows.control import Flow
 from workflows.events import Event, Run, Unit
@@ -23,6 +23,7 @@ class Change:
     seconds: float = 0.0
 
 
+HERE = (State.RUNNING, State.STOPPING)  # an attempt goes on
 Listener = Callable[[Change], None]
 
 
@@ -50,6 +51,15 @@ class Active:
             if old is not unit:
                 yield key, old, unit
 
+    def told_since(self, before: Run, now: float) -> Iterator[Change]:
+        """What to say of the units that have changed."""
+        for key, old, unit in self.changed(before):
+            if old.state in HERE and unit.attempt > old.attempt:  # tried again without a wait
+                waited = replace(unit, state=State.WAITING, attempt=old.attempt)
+                yield self.told(key, waited, now)
+            if old.state is not unit.state or unit.attempt > old.attempt:
+                yield self.told(key, unit, now)
+
     def told(self, key: str | None, unit: Unit | None, now: float) -> Change:
         """What to say of the run or a unit of it."""
         if key is None or unit is None:
@@ -61,3 +71,13 @@ class Active:
         return Change(
             self.run_id, self.record, key, unit.state, unit.message, unit.attempt, seconds
         )
+
+
+class Watcher(Protocol):
+    """Something else that time concerns."""
+
+    def wake_at(self) -> float | None:
+        """When it wants to be called."""
+
+    def tick(self) -> None:
+        """Do what is due."""

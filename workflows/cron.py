@@ -7,8 +7,10 @@ that comes twice fires the first time only.
 
 import calendar
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -24,12 +26,19 @@ FIELDS = (
     ("year", 1970, 2199),
 )
 YEARS_AHEAD = 100
+NEAR = timedelta(hours=3)  # longer than any change of a clock
 DAY_OF_MONTH = re.compile(r"L(?:-(\d{1,2}))?|(\d{1,2})W|(LW)")
 DAY_OF_WEEK = re.compile(r"(\w{1,3})L|(\w{1,3})#([1-5])|L")
 
 
 class CronError(ValueError):
     """An expression is not Quartz cron; the message says where."""
+
+
+@lru_cache(64)
+def quartz(expression: str, zone: str) -> "Quartz":
+    """The expression, read once."""
+    return Quartz(expression, zone)
 
 
 class Quartz:
@@ -57,8 +66,10 @@ class Quartz:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first time after `moment`, in UTC; None if there is none."""
-        # Before a clock goes back, later wall times come first.
-        wall = moment.astimezone(self._zone).replace(tzinfo=None) - timedelta(hours=3)
+        wall = moment.astimezone(self._zone).replace(tzinfo=None)
+        around = [(moment + hours).astimezone(self._zone).utcoffset() for hours in (-NEAR, NEAR)]
+        if around[0] != around[1]:
+            wall -= NEAR  # where the clock goes back, later wall times come first
         best: datetime | None = None
         for candidate in self._from(wall):
             at = candidate.replace(tzinfo=self._zone).astimezone(UTC)
@@ -76,10 +87,9 @@ class Quartz:
     def _from(self, wall: datetime) -> Iterator[datetime]:
         """Every matching wall time from `wall` on."""
         for day in self._days_from(wall.date()):
-            for at in self._times:
-                candidate = datetime.combine(day, at)
-                if candidate >= wall:
-                    yield candidate
+            first = bisect_left(self._times, wall.time()) if day == wall.date() else 0
+            for at in self._times[first:]:
+                yield datetime.combine(day, at)
 
     def _days_from(self, first: date) -> Iterator[date]:
         for year in range(first.year, first.year + YEARS_AHEAD):

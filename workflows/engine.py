@@ -4,22 +4,24 @@ One thread. What happened is saved before anything is started because of it, so 
 killed at any point and another goes on.
 """
 
+import getpass
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from workflows.active import Active, Change, Listener
+from workflows.active import HERE, Active, Change, Listener, Watcher
 from workflows.control import Flow
 from workflows.dynamic import UnknownValueError
 from workflows.events import Cancel, Command, Ended, Event, Run, Start, Stop, Tick
 from workflows.launch import Launched, Launcher
 from workflows.processes import Processes
 from workflows.records import RunRecord
+from workflows.report import write_report
 from workflows.states import State
 from workflows.store import Store
 
-HERE = (State.RUNNING, State.STOPPING)  # an attempt goes on
+LOOK_SECONDS = 1.0  # how often we look for what others ask of us
 
 
 class Engine:
@@ -30,16 +32,16 @@ class Engine:
         store: Store,
         *,
         listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self._listeners = listeners
+        self._watchers = watchers
         self._clock = clock
         self._processes = Processes()
-        self._launcher = Launcher(store.file, self._processes, self.submit)
+        self._launcher = Launcher(store.file, self._processes, self._start_child)
         self._active: dict[int, Active] = {}
-
-    # What callers ask for
 
     def submit(self, record: RunRecord) -> int:
         """Start a run if its job has room for one more; else it waits, or is skipped.
@@ -49,13 +51,14 @@ class Engine:
         """
         record = replace(record, started=record.started or self._clock())
         with self.store.transaction():
-            busy = len(self.store.runs(job=record.job.key, states=(State.RUNNING,)))
+            busy = len(self.store.running(record.job.key))
             room = record.parent is not None or busy < record.job.max_concurrent_runs
             state = State.RUNNING if room else State.QUEUED if record.job.queued else State.NO_ROOM
             run_id = self.store.add(record, state)
             if state is State.NO_ROOM:
                 limit = record.job.max_concurrent_runs
                 self.store.set_state(run_id, state, f"{limit} runs of the job go on already")
+            self.store.audit(record.user, "start", run_id, f"{record.job.key} {state}")
         if state is State.RUNNING:
             self._begin(run_id, record)
         else:
@@ -65,6 +68,7 @@ class Engine:
     def resume(self, run_id: int) -> None:
         """Go on with a run whose runner has died."""
         record, run = self._kept(run_id), self.store.load(run_id)
+        self.store.audit(getpass.getuser(), "resume", run_id)
         if run is None:
             self._begin(run_id, record)
             return
@@ -79,10 +83,12 @@ class Engine:
         flow = _flow(record)
         again = flow.repaired(run, self._clock()) if run else flow.new(self._clock())
         self.store.update_record(run_id, record)
+        self.store.audit(getpass.getuser(), "repair", run_id, str(record.repair_count))
         self._enter(run_id, record, flow, again)
 
     def cancel(self, run_id: int, unit: str | None = None) -> None:
         """End a run, or one task of it."""
+        self.store.audit(getpass.getuser(), "cancel", run_id, unit or "")
         if run_id in self._active:
             self._active[run_id].waiting.append(Cancel(unit))
             self._settle(run_id)
@@ -96,14 +102,20 @@ class Engine:
     def wait(self, seconds: float | None = None) -> None:
         """Let something happen: a process end, or time pass, `seconds` at the most."""
         wakes = [a.flow.wake_at(a.run) for a in self._active.values()]
+        wakes += [watcher.wake_at() for watcher in self._watchers]
         due = [max(0.0, at - self._clock()) for at in wakes if at is not None]
-        limits = due if seconds is None else [*due, seconds]
-        for name, code in self._processes.wait(min(limits, default=None)):
+        limits = [*due, LOOK_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)]
+        for name, code in self._processes.wait(min(limits)):
             launched = self._launcher.ended(name, code)
             if launched:
                 self._process_ended(launched)
         for run_id in list(self._active):
             self._tick(run_id)
+        for watcher in self._watchers:
+            watcher.tick()
+        for run_id, unit in self.store.wishes():
+            if run_id in self._active:
+                self.cancel(run_id, unit)
 
     def run_until_done(self, run_id: int) -> None:
         """Wait until a run has ended."""
@@ -114,8 +126,6 @@ class Engine:
         """End every process; runs stay as they are, to be resumed."""
         self._processes.close()
 
-    # How it goes on
-
     def _begin(self, run_id: int, record: RunRecord) -> None:
         Path(record.folder).mkdir(parents=True, exist_ok=True)
         flow = _flow(record)
@@ -124,10 +134,21 @@ class Engine:
     def _enter(self, run_id: int, record: RunRecord, flow: Flow, run: Run) -> None:
         active = Active(run_id, record, flow, run, self.store.values(run_id))
         self._active[run_id] = active
-        self.store.save(run_id, None, run)
+        with self.store.transaction():
+            self.store.own(run_id)
+            self.store.save(run_id, None, run)
         self._tell(Change(run_id, record, None, State.RUNNING))
         active.waiting.append(Tick())
         self._settle(run_id)
+
+    def _start_child(self, record: RunRecord) -> tuple[int, Run | None]:
+        """Start the run that a unit waits for, or go on with it; its number, and how it ended."""
+        child = self.store.lost_child(record.parent)
+        if child is None:
+            child = self.submit(record)
+        else:
+            self.resume(child)
+        return child, None if child in self._active else self.store.load(child)
 
     def _tick(self, run_id: int) -> None:
         active = self._active.get(run_id)
@@ -146,7 +167,8 @@ class Engine:
             with self.store.transaction():
                 self._note_attempts(active, before)
                 self.store.save(run_id, before, active.run)
-            self._tell_changes(active, before)
+            for change in active.told_since(before, self._clock()):
+                self._tell(change)
             for command in commands:
                 self._do(active, command)
         if active.run.state.ended:
@@ -191,6 +213,7 @@ class Engine:
 
     def _end(self, active: Active) -> None:
         del self._active[active.run_id]
+        write_report(active.run_id, active.record, active.run, self.store.attempts(active.run_id))
         self._tell(active.told(None, None, self._clock()))
         parent = self._launcher.child_ended(active.run_id, active.run)
         if parent and parent.run_id in self._active:
@@ -203,7 +226,7 @@ class Engine:
             return
         run_id = waiting[-1]["run_id"]
         record = self._kept(run_id)
-        busy = len(self.store.runs(job=job, states=(State.RUNNING,)))
+        busy = len(self.store.running(job))
         if busy < record.job.max_concurrent_runs:
             self.store.set_state(run_id, State.RUNNING)
             self._begin(run_id, replace(record, started=self._clock()))
@@ -213,16 +236,6 @@ class Engine:
         if record is None:
             raise KeyError(run_id)
         return record
-
-    # Who is told
-
-    def _tell_changes(self, active: Active, before: Run) -> None:
-        for key, old, unit in active.changed(before):
-            if old.state in HERE and unit.attempt > old.attempt:  # tried again without a wait
-                waited = replace(unit, state=State.WAITING, attempt=old.attempt)
-                self._tell(active.told(key, waited, self._clock()))
-            if old.state is not unit.state or unit.attempt > old.attempt:
-                self._tell(active.told(key, unit, self._clock()))
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:

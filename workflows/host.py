@@ -26,7 +26,8 @@ def serve(channel: socket.socket) -> Callable[[], object] | None:
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the runner decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A child that is told to end before it is ready ends when it is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     selector = selectors.DefaultSelector()
     selector.register(channel, selectors.EVENT_READ)
     selector.register(wake_read, selectors.EVENT_READ)
@@ -54,8 +55,17 @@ def serve(channel: socket.socket) -> Callable[[], object] | None:
                     os.close(number)
                 channel.close()
                 return _prepared(request)
+            _lead(child)
             children[child] = request["id"]
             _tell(channel, {"id": request["id"], "pid": child})
+
+
+def _lead(child: int) -> None:
+    """Make a child the leader of a group of its own; it and we do, whoever comes first."""
+    try:
+        os.setpgid(child, child)
+    except (PermissionError, ProcessLookupError):
+        return
 
 
 def _tell(channel: socket.socket, message: Request) -> None:
@@ -95,9 +105,10 @@ def _kill_all(children: dict[int, str]) -> None:
 
 def _prepared(request: Request) -> Callable[[], object]:
     """Make this process the task's: group, signals, output, folder, environment, arguments."""
-    os.setsid()
+    _lead(0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)

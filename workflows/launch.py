@@ -38,11 +38,11 @@ class Launcher:
         self,
         store: Path,
         processes: Processes,
-        submit: Callable[[RunRecord], int],
+        start_child: Callable[[RunRecord], tuple[int, Run | None]],
     ) -> None:
         self._store = store
         self._processes = processes
-        self._submit = submit
+        self._start_child = start_child
         self._places: dict[str, tuple[Place, int]] = {}
         self._names: dict[tuple[int, str], str] = {}
         self._children: dict[int, tuple[int, str, int]] = {}
@@ -64,8 +64,7 @@ class Launcher:
             active.inputs[unit] = inputs_of(task, facts)
             return Expanded(unit, len(active.inputs[unit]))
         if task.kind == "run_job_task":
-            self._run_job(active, command, filled(dict(task.spec), facts))
-            return None
+            return self._run_job(active, command, filled(dict(task.spec), facts))
         place = Place(
             name=f"{unit}.{command.attempt}",
             folder=Path(active.record.folder),
@@ -94,11 +93,11 @@ class Launcher:
             active.inputs[loop] = inputs_of(task, facts)
         return active.inputs[loop]
 
-    def _run_job(self, active: Active, command: Start, spec: Mapping[str, Any]) -> None:
+    def _run_job(self, active: Active, command: Start, spec: Mapping[str, Any]) -> Event | None:
         record = active.record
         job = record.jobs[int(spec["job_id"])]
         given = {key: str(value) for key, value in (spec.get("job_parameters") or {}).items()}
-        child = self._submit(
+        child, ended = self._start_child(
             RunRecord(
                 job=job,
                 root=record.root,
@@ -117,6 +116,8 @@ class Launcher:
             )
         )
         self._children[child] = (active.run_id, command.unit, command.attempt)
+        launched = self.child_ended(child, ended) if ended else None
+        return launched.event if launched else None
 
     def stop(self, run_id: int, unit: str) -> int | None:
         """End a unit's process; or the number of the run that it waits for, to be canceled."""

@@ -16,6 +16,9 @@ from workflows.active import Listener
 from workflows.bundle import Bundle
 from workflows.engine import Engine
 from workflows.facts import job_parameters
+from workflows.lineage import Lineage
+from workflows.notify import Notifier
+from workflows.post import flush
 from workflows.records import RunRecord
 from workflows.references import hint
 from workflows.signals import ending_on_signals
@@ -109,10 +112,12 @@ def repair_run(
     """
     store = Store(folder / STORE)
     run = store.load(run_id)
-    known = store.record(run_id)
+    known, elsewhere = store.record(run_id), store.is_running(run_id)
     store.close()
     if known is None:
         raise BundleError(f"no run {run_id} in {folder / STORE}; see the list of runs")
+    if elsewhere:
+        raise BundleError(f"run {run_id} goes on in another process; wait for it or cancel it")
     if run is not None and run.state is State.SUCCESS:
         raise BundleError(f"run {run_id} succeeded; there is nothing to repair")
 
@@ -133,7 +138,7 @@ def record_of(
     *,
     parameters: Mapping[str, str] | None = None,
     options: Options | None = None,
-    trigger: Mapping[str, str] | None = None,
+    trigger: Mapping[str, Any] | None = None,
     backfill: str | None = None,
 ) -> RunRecord:
     """What a run of a job is started with.
@@ -178,12 +183,16 @@ def pipelines_by_id(bundle: Bundle, options: Options) -> dict[str, list[str]]:
 def engine_in(folder: Path, listeners: tuple[Listener, ...] = ()) -> Iterator[Engine]:
     """An engine on the state in `folder`; at the end no process of it is left."""
     store = Store(folder / STORE)
-    engine = Engine(store, listeners=listeners)
+    notifier = Notifier(folder / "notifications.jsonl")
+    lineage = Lineage(os.environ.get("OPENLINEAGE_URL") or str(folder / "lineage.jsonl"))
+    everyone: tuple[Listener, ...] = (*listeners, notifier, lineage)
+    engine = Engine(store, listeners=everyone, watchers=(notifier,))
     try:
         yield engine
     finally:
         engine.close()
         store.close()
+        flush()
 
 
 def _finished(

@@ -1,79 +1,25 @@
-"""The state of runs in SQLite: what a runner that dies leaves, and another takes up.
+"""The state of runs: what a runner that dies leaves, and another takes up.
 
-Write-ahead logging, so that readers never wait for the writer. A step of a run is one transaction.
+A step of a run is one transaction.
 """
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from workflows.database import Database
 from workflows.events import Run, Unit
+from workflows.owner import is_alive, own_name
 from workflows.records import RunRecord
 from workflows.states import State
 
-VERSION = 1
-BUSY_SECONDS = 10
 LISTED = "run_id, job, state, created_at, started_at, ended_at, message, parent, parent_unit"
-TABLES = """
-CREATE TABLE IF NOT EXISTS runs (
-    run_id INTEGER PRIMARY KEY, job TEXT NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL,
-    created_at REAL NOT NULL, started_at REAL, ended_at REAL, verdict TEXT, message TEXT NOT NULL,
-    parent INTEGER, parent_unit TEXT);
-CREATE INDEX IF NOT EXISTS runs_by_job ON runs (job, state);
-CREATE TABLE IF NOT EXISTS units (
-    run_id INTEGER NOT NULL, unit TEXT NOT NULL, state TEXT NOT NULL, detail TEXT NOT NULL,
-    PRIMARY KEY (run_id, unit)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attempts (
-    run_id INTEGER NOT NULL, unit TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
-    started_at REAL NOT NULL, ended_at REAL, message TEXT NOT NULL,
-    PRIMARY KEY (run_id, unit, attempt)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS task_values (
-    run_id INTEGER NOT NULL, task TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (run_id, task, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS triggers (
-    name TEXT PRIMARY KEY, position TEXT NOT NULL, paused INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS audit (
-    at REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, run_id INTEGER,
-    detail TEXT NOT NULL);
-"""
 
 
-class Store:
+class Store(Database):
     """Runs, their units and what they left, in one file."""
-
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.file = file
-        self._db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")  # kill -9 loses nothing, a power cut may
-        if self._db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            self._db.executescript(f"{TABLES}PRAGMA user_version={VERSION};")
-
-    def close(self) -> None:
-        """Let the file go."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing of what is written inside."""
-        if self._db.in_transaction:
-            yield
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    # Runs
 
     def add(self, record: RunRecord, state: State) -> int:
         """Note a new run; its number."""
@@ -154,6 +100,37 @@ class Store:
         query = f"SELECT {LISTED} FROM runs WHERE {' AND '.join(where)}"  # noqa: S608  our words
         return self._rows(f"{query} ORDER BY run_id DESC LIMIT ?", (*values, limit))
 
+    def own(self, run_id: int) -> None:
+        """Note that a run goes on in this process."""
+        self._db.execute("UPDATE runs SET owner = ? WHERE run_id = ?", (own_name(), run_id))
+
+    def is_running(self, run_id: int) -> bool:
+        """Whether a run goes on in some process that lives."""
+        row = self._db.execute(
+            "SELECT state, owner FROM runs WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        return row is not None and row[0] == State.RUNNING and is_alive(row[1])
+
+    def running(self, job: str) -> list[int]:
+        """The runs of a job that go on."""
+        rows = self.runs(job=job, states=(State.RUNNING,))
+        return [row["run_id"] for row in rows if self.is_running(row["run_id"])]
+
+    def lost(self) -> list[int]:
+        """Runs that were going on when their runner died, but not those that another run began."""
+        rows = self.runs(states=(State.RUNNING,))
+        ours = (row["run_id"] for row in rows if row["parent"] is None)
+        return [run_id for run_id in ours if not self.is_running(run_id)]
+
+    def lost_child(self, parent: tuple[int, str] | None) -> int | None:
+        """The run that a unit was waiting for when its runner died."""
+        rows = self._rows(
+            "SELECT run_id FROM runs WHERE parent = ? AND parent_unit = ? AND state = ?",
+            (*(parent or (None, None)), State.RUNNING),
+        )
+        lost = (row["run_id"] for row in rows if not self.is_running(row["run_id"]))
+        return next(lost, None)
+
     # Attempts and values
 
     def attempt_started(self, run_id: int, unit: str, attempt: int) -> None:
@@ -193,11 +170,6 @@ class Store:
         for task, key, value in rows:
             found.setdefault(task, {})[key] = json.loads(value)
         return found
-
-    def _rows(self, query: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
-        cursor = self._db.execute(query, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def _unit(detail: dict[str, Any]) -> Unit:
