@@ -146,7 +146,7 @@ def options_for(settings: Settings, skip_unsupported: bool, parallel: int | None
     return Options(
         room=parallel or ROOM,
         skip_unsupported=skip_unsupported,
-        pipelines={"gold": ["-m", "pipelines", "refresh", *place]},
+        pipelines={"gold": ["pipelines", "refresh", *place]},
         spark={
             "call": "pipelines.io.session:conf_of",
             "arguments": {"env": settings.env, "root": settings.root},

@@ -21,6 +21,7 @@ class TaskContext:
     task: str = ""
     values: str = ""
     root: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
     spark_conf: dict[str, str] = field(default_factory=dict)
     own_cluster: bool = False
     spark: dict[str, Any] = field(default_factory=dict)

@@ -39,7 +39,7 @@ class Engine:
         self._listeners = listeners
         self._watchers = watchers
         self._clock = clock
-        self._processes = Processes()
+        self._processes = Processes(store.file.with_name("spark.log"))
         self._launcher = Launcher(store.file, self._processes, self._start_child)
         self._active: dict[int, Active] = {}
 

@@ -156,8 +156,10 @@ def _run_file(file: str) -> None:
         sys.exit(1)
 
 
-def main(channel: int) -> None:
-    """Serve; in a child, run its task and end with its exit code."""
+def main(channel: int, modules: str = "") -> None:
+    """Load modules, then serve; in a child, run its task and end with its exit code."""
+    for module in filter(None, modules.split(",")):
+        __import__(module)
     task = serve(socket.socket(fileno=channel))
     if task:
         task()

@@ -1,7 +1,6 @@
 """What the host is asked to start for a task: a file, a function, or a program."""
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -72,6 +71,7 @@ def request_for(task: Task, facts: Mapping[str, Any], place: Place) -> dict[str,
         "task": place.unit.partition("[")[0],
         "values": str(place.values),
         "root": str(place.root),
+        "environment": dict(task.environment),
         "spark_conf": dict(task.spark_conf),
         "own_cluster": task.own_cluster,
         "spark": dict(place.spark),
@@ -80,6 +80,7 @@ def request_for(task: Task, facts: Mapping[str, Any], place: Place) -> dict[str,
         "cwd": str(Path(file).parent if file else place.root),
         "log": str(place.log),
         "path": list(task.libraries),
+        "before": ["workflows.attach:hook"],
         "env": {**environment, CONTEXT: json.dumps(context)},
         **made,
     }
@@ -131,7 +132,7 @@ def _pipeline(file: str, spec: Any, facts: Any, place: Place) -> dict[str, Any]:
     command = [*place.pipelines[spec["pipeline_id"]]]
     if spec.get("full_refresh"):
         command.append("--full")
-    return {"how": "exec", "argv": [sys.executable, *command]}
+    return {"how": "call", "call": "workflows.module:main", "argv": command}
 
 
 def _texts(values: Any) -> list[str]:

@@ -50,6 +50,6 @@ def main() -> None:
     for statement in statements(options.file.read_text(encoding="utf-8")):
         result = run_statement(spark, statement, json.loads(options.parameters))
     if result is not None and result.columns:
-        rows = [json.loads(row) for row in result.limit(ROWS_KEPT).toJSON().collect()]
-        set_value(OUTPUT, rows)
+        rows = [row.asDict(recursive=True) for row in result.limit(ROWS_KEPT).collect()]
+        set_value(OUTPUT, json.loads(json.dumps(rows, default=str)))  # dates and decimals as text
         result.show(ROWS_KEPT, truncate=False)
