@@ -1,6 +1,5 @@
 """Tasks that need Spark, in one job with real sessions: shared where alike, fresh on request."""
 
-
 import pytest
 
 from workflows.bundle import load_bundle
