@@ -18,6 +18,7 @@ from workflows.jobs import job_of
 from workflows.model import Job
 from workflows.plaintext import check_no_secret
 from workflows.presets import presets_of, with_presets
+from workflows.python_resources import with_python_resources
 from workflows.references import hint, resolved
 from workflows.schema import check, types
 from workflows.tree import Node, merge, plain, planted, read_tree
@@ -79,6 +80,7 @@ def load_bundle(
     chosen, overlay = _target(tree, target)
     values = variables_of(tree, chosen, overlay, variables or {})
     tree = merge(tree, _over(overlay), MERGED_BY)
+    tree = with_python_resources(tree, chosen, values)
     name = resolved(tree.get("bundle").get("name"), tree).text("")
     if not name:
         raise BundleError(f"{tree.get('bundle').where}: the bundle has no name; set bundle.name")
@@ -102,11 +104,6 @@ def _read(file: Path) -> Node:
     tree = read_tree(file, kept=types()["Root"])
     check(tree)
     check_no_secret(tree)
-    python = tree.get("python")
-    if python.get("resources").value or python.get("mutators").value:
-        raise BundleError(
-            f"{python.where}: resources made by Python code are not supported; write them in YAML"
-        )
     return tree
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from workflows.dynamic import as_text, filled
 from workflows.model import Task
 from workflows.secrets import environment_with_secrets
+from workflows.task_files import files_of
 
 CONTEXT = "WORKFLOWS_TASK"
 
@@ -79,7 +80,7 @@ def request_for(task: Task, facts: Mapping[str, Any], place: Place) -> dict[str,
     return {
         "cwd": str(Path(file).parent if file else place.root),
         "log": str(place.log),
-        "path": list(task.libraries),
+        "path": [str(file) for pattern in task.libraries for file in files_of(pattern)],
         "before": ["workflows.attach:hook"],
         "env": {**environment, CONTEXT: json.dumps(context)},
         **made,

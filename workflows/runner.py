@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.errors import BundleError
 from workflows.active import Listener
+from workflows.artifacts import build_missing
 from workflows.bundle import Bundle
 from workflows.engine import Engine
 from workflows.facts import job_parameters
@@ -154,6 +155,7 @@ def record_of(
             raise BundleError(f"job '{job_name}' has no parameter '{name}'; {known}")
     pipelines = pipelines_by_id(bundle, options)
     skipped = check_supported(bundle, job, pipelines, skip=options.skip_unsupported)
+    build_missing(bundle, job)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{job_name}-{secrets.token_hex(2)}"
     return RunRecord(
         job=job,

@@ -45,3 +45,9 @@ def wheels_of(libraries: Node) -> tuple[str, ...]:
     """The wheels that a task installs, as absolute patterns; other libraries must be installed."""
     texts = [entry.get("whl") for entry in libraries.elements if entry.get("whl").value]
     return tuple(str((node.file.parent / node.text()).resolve()) for node in texts)
+
+
+def files_of(pattern: str) -> list[Path]:
+    """The files that an absolute pattern stands for now."""
+    path = Path(pattern)
+    return sorted(path.parent.glob(path.name))

@@ -19,7 +19,7 @@ from pipelines.errors import BundleError
 
 MAX_DEPTH = 40  # a job needs 12; without a limit a hostile file exhausts the stack
 MAX_BYTES = 2_000_000  # 1,000 tasks, a job's most, need some 300,000
-MAX_VALUES = 200_000  # aliases of aliases make billions of values out of ten lines
+MAX_VALUES = 100_000  # aliases of aliases make billions of values out of ten lines
 
 Scalar = str | int | float | bool | None
 

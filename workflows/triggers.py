@@ -88,6 +88,6 @@ def _condition(node: Node) -> Trigger:
         raise BundleError(f"{settings.where}: {kind} has no {needed}; give it one")
     for wait in ("min_time_between_triggers_seconds", "wait_after_last_change_seconds"):
         given = settings.get(wait)
-        if given.value is not None and given.integer(0) < 60:
+        if 0 < given.integer(0) < 60:
             raise BundleError(f"{given.where}: {wait} must be at least 60")
     return Trigger(kind, plain(settings), _paused(node))

@@ -574,10 +574,6 @@ def _refusals() -> dict[str, Callable[[], None]]:
     def magic(name: str) -> Callable[[], None]:
         return lambda: refused(lambda: notebook(f"# MAGIC %{name} x"), f"%{name} is not supported")
 
-    def python() -> None:
-        top = "python: {resources: ['m:f']}\n"
-        refused(lambda: loaded(job_text("task_key: a", top=top)), "by Python code")
-
     return {
         "a notebook of a workspace": told(
             "task_key: a, notebook_task: {notebook_path: /Shared/x}", "does not run a file of the"
@@ -593,5 +589,4 @@ def _refusals() -> dict[str, Callable[[], None]]:
         "%r": magic("r"),
         "%sh": magic("sh"),
         "%pip": magic("pip"),
-        "resources made by Python code": python,
     }
