@@ -330,8 +330,8 @@ resources:
             notebook_path: read.py
             base_parameters: {scope: "${resources.secret_scopes.mine.name}"}
 """,
-        read_dot_py=HEADER
-        + "key = dbutils.secrets.get(dbutils.widgets.get('scope'), 'api-key')\nprint(len(key), key)\n",
+        read_dot_py=HEADER + "key = dbutils.secrets.get(dbutils.widgets.get('scope'), 'api-key')\n"
+        "print(len(key), key)\n",
     )
     monkeypatch.setenv("SECRET_VAULT_API_KEY", "sesame")
     run, _ = ran(folder, "reader")
