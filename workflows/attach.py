@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-from workflows.context import task_context
+from workflows.context import CONTEXT, task_context
 
 CONTEXT_MODULE = "pyspark.core.context"
 ADDRESS = "WORKFLOWS_SESSIONS"
@@ -25,7 +25,7 @@ OF_JVM = (
     *("spark.sql.extensions", "spark.sql.catalog.", "spark.sql.warehouse.dir"),
     *("spark.sql.catalogImplementation", "spark.sql.codegen.cache.", "spark.sql.ui."),
 )
-PRIVATE = ("WORKFLOWS_TASK", ADDRESS)
+PRIVATE = (CONTEXT, ADDRESS)
 
 
 def hook() -> None:

@@ -2,13 +2,11 @@
 
 import json
 import os
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workflows.requests import CONTEXT
-
+CONTEXT = "WORKFLOWS_TASK"  # the variable that holds it, as JSON
 MAX_VALUE_BYTES = 48 * 1024  # of a task value's JSON, as documented
 
 
@@ -52,6 +50,8 @@ def set_value(key: str, value: Any) -> None:
 
 def get_value(task: str, key: str) -> tuple[bool, Any]:
     """Whether a task of this run has left a value, and the value."""
+    import sqlite3
+
     context = task_context()
     store = sqlite3.connect(f"file:{context.store}?mode=ro", uri=True)
     try:

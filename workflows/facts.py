@@ -1,7 +1,7 @@
 """What dynamic values stand for in a run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,13 +61,35 @@ def unit_facts(
         "retry_count": own.tries - 1,
         "notebook_path": task.file or "",
     }
-    numbers = {key: run_id * UNITS_PER_RUN + place for place, key in enumerate(run.units)}
-    facts["tasks"] = {
-        each.key: _task_facts(each, run.units[each.key], values.get(each.key, {}))
-        | {"run_id": numbers[each.key]}
-        for each in record.job.tasks
-    }
+    facts["tasks"] = _Tasks(record, run_id, run, values)
     return facts
+
+
+class _Tasks(Mapping[str, Any]):
+    """What is known of each task, made when it is asked for: few tasks ask, and there are many."""
+
+    def __init__(
+        self,
+        record: RunRecord,
+        run_id: int,
+        run: Run,
+        values: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._record, self._run_id, self._run, self._values = record, run_id, run, values
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        task, unit = self._record.job.task(key), self._run.units[key]
+        number = task_run_id(self._run_id, self._run, key)
+        return _task_facts(task, unit, self._values.get(key, {})) | {"run_id": number}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._run.units
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run.units)
+
+    def __len__(self) -> int:
+        return len(self._run.units)
 
 
 def _task_facts(task: Task, unit: Unit, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ own group, with its output in its log. It tells when one ends and with which cod
 is gone, it ends every process and itself, so none is left behind.
 """
 
+import gc
 import json
 import os
 import selectors
@@ -40,7 +41,10 @@ def serve(channel: socket.socket) -> Callable[[], object] | None:
             _tell_ended(channel, children)
         if channel not in ready:
             continue
-        received = channel.recv(1 << 16)
+        try:
+            received = channel.recv(1 << 16)
+        except ConnectionResetError:  # the runner was killed with a message unread
+            received = b""
         if not received:
             _end_all(children)
             return None
@@ -139,8 +143,6 @@ def _called(name: str) -> None:
 
 def _run_file(file: str) -> None:
     """Run a Python file as `python FILE` does, with a traceback that begins in the file."""
-    import traceback
-
     sys.path.insert(0, os.path.dirname(file))  # noqa: PTH120  pathlib takes 5 ms to import
     module = sys.modules["__main__"] = type(sys)("__main__")
     module.__file__ = file
@@ -149,6 +151,8 @@ def _run_file(file: str) -> None:
             code = compile(source.read(), file, "exec")
         exec(code, module.__dict__)  # noqa: S102  running it is the purpose
     except Exception as error:
+        import traceback  # 5 ms
+
         begin = error.__traceback__
         while begin and begin.tb_frame.f_code.co_filename != file:
             begin = begin.tb_next
@@ -160,6 +164,7 @@ def main(channel: int, modules: str = "") -> None:
     """Load modules, then serve; in a child, run its task and end with its exit code."""
     for module in filter(None, modules.split(",")):
         __import__(module)
+    gc.freeze()  # a child that collects garbage would copy all our pages
     task = serve(socket.socket(fileno=channel))
     if task:
         task()

@@ -19,7 +19,8 @@ from workflows.sessions import Sessions
 
 PACKAGES = str(Path(__file__).resolve().parent.parent)
 BOOT = "import sys; sys.path.insert(0, {!r}); from workflows.host import main; main({}, {!r})"
-SPARK_MODULES = "pyspark.sql,workflows.attach"
+MODULES = "workflows.attach"
+SPARK_MODULES = f"{MODULES},pyspark.sql"
 LOST = -1000  # no exit code of a process: its host is gone
 
 
@@ -55,7 +56,7 @@ class Processes:
         if self._sessions is None:
             self._sessions = Sessions(self._selector, self._log, self._limit)
         spark = self._sessions.ever_asked and request["how"] != "exec"
-        modules = SPARK_MODULES if spark else ""
+        modules = SPARK_MODULES if spark else MODULES
         if modules not in self._hosts:
             self._begin(modules)
         environment = {**request["env"], ADDRESS: self._sessions.address}

@@ -7,12 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from workflows.context import CONTEXT
 from workflows.dynamic import as_text, filled
 from workflows.model import Task
 from workflows.secrets import environment_with_secrets
 from workflows.task_files import files_of
-
-CONTEXT = "WORKFLOWS_TASK"
 
 
 @dataclass(frozen=True)
