@@ -50,7 +50,7 @@ def dagster(count: int, layer: int, repeats: int) -> list[float]:
         for number in range(count):
             after = [made[n] for n in before(number, layer)]
             one = (later if after else first).alias(f"t{number}")
-            made.append(one(*after))
+            made.append(one(a=after[0], b=after[1]) if after else one())
 
     job = layers.to_job()
     return timed(lambda: job.execute_in_process(), repeats)

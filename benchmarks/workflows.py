@@ -23,7 +23,8 @@ from workflows.store import Store
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parent / "build" / "peers"
-REQUIREMENTS = ("prefect==3.8.8", "dagster==1.13.29")
+# Prefect 3.8.8 does not start with a FastAPI that has dropped `min_items`.
+REQUIREMENTS = ("prefect==3.8.8", "fastapi<0.120", "dagster==1.13.29")
 TASKS, LAYER = 200, 20
 IDLE_SECONDS = 20
 PAUSE = "import time\ntime.sleep(0.05)\n"

@@ -27,10 +27,12 @@ def evaluate(env: Env = "local", root: Root = None, as_json: Json = False) -> No
     """Score the challenger on the held-out weeks, beside popularity."""
     from ml.jobs import evaluate_model
     from pipelines.io.session import spark_session
+    from pipelines.io.task_values import leave_value
 
     settings = settings_for(env, root)
     with writing(settings, "model"):
         result = evaluate_model(spark_session(settings), settings)
+    leave_value("is_better", result.model.ndcg > result.popularity.ndcg)
     rows = [
         (name, *(f"{figure:.4f}" for figure in (q.ndcg, q.recall, q.coverage)))
         for name, q in (("model", result.model), ("popularity", result.popularity))

@@ -116,7 +116,8 @@ def bundle_for(
     variables = _pairs(var, "--var")
     if file == BUNDLE:
         lake = settings.root if "://" in settings.root else str(Path(settings.root).absolute())
-        variables = {"env": settings.env, "root": lake, **variables}
+        ours = {"env": settings.env, "root": lake, "intake": "--available-now"}
+        variables = {**ours, **variables}
     return load_bundle(file, target=target, variables=variables)
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from workflows.context import CONTEXT, task_context
+from workflows.shims import install
 
 CONTEXT_MODULE = "pyspark.core.context"
 ADDRESS = "WORKFLOWS_SESSIONS"
@@ -30,6 +31,7 @@ PRIVATE = (CONTEXT, ADDRESS)
 
 def hook() -> None:
     """Make Spark's context attach to a warm JVM, now or when it is imported."""
+    install()
     if ADDRESS not in os.environ:
         return
     if CONTEXT_MODULE in sys.modules:
@@ -160,8 +162,8 @@ def _command(conf: dict[str, str]) -> list[str]:
     """What Spark itself runs to start its JVM."""
     import shlex
 
-    from pyspark.find_spark_home import _find_spark_home
+    from workflows.spark import home
 
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     arguments = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell"))
-    return [f"{_find_spark_home()}/bin/spark-submit", *settings, *arguments]
+    return [f"{home()}/bin/spark-submit", *settings, *arguments]

@@ -1,6 +1,5 @@
 """The Spark session of a task that asks for one and does not make its own."""
 
-import json
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +27,8 @@ def session() -> Any:
     return builder.getOrCreate()
 
 
-def describe(conf: dict[str, str]) -> str:
-    """Settings as a text that is the same for the same settings."""
-    return json.dumps(conf, sort_keys=True)
+def home() -> str:
+    """Where Spark is installed."""
+    from pyspark.find_spark_home import _find_spark_home
+
+    return str(_find_spark_home())

@@ -188,6 +188,18 @@ def test_job_runs_another_job_and_fails_with_it(make: Make, tmp_path: Path) -> N
     assert run.tasks[0].message.startswith("run 2 ended FAILED")
 
 
+def test_file_finds_dbutils_where_a_runtime_has_it(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "set.py").write_text(
+        "from pyspark.dbutils import DBUtils\nfrom databricks.sdk.runtime import dbutils\n"
+        "DBUtils(None).jobs.taskValues.set(key='a', value=1)\n"
+        "dbutils.jobs.taskValues.set(key='b', value=[2])\n"
+    )
+    says = "{{tasks.set.values.a}}{{tasks.set.values.b}}"
+    bundle = make(task("set", file="set.py"), task("get", "set", says=says))
+    assert run_job(bundle, "daily").state is State.SUCCESS
+    assert trace(tmp_path) == ["1[2]"]
+
+
 def test_repair_runs_what_failed_again_with_the_parameters_kept(make: Make, tmp_path: Path) -> None:
     bundle = make(
         task("a"),
