@@ -11,7 +11,9 @@ from typer import TyperException
 from pipelines import (  # noqa: F401  # add their commands to `app`
     lake_commands,
     model_commands,
+    schedule_commands,
     upkeep_commands,
+    workflow_commands,
 )
 from pipelines.app import app
 from pipelines.errors import LakehouseError
