@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -53,8 +53,13 @@ def publish(
         kinds[kind] = (version, read_entries(spark, settings))
     published = {}
     for kind, (version, entries) in kinds.items():
+        ttl = settings.online.ttl_s.get(kind)
         published[kind] = store.publish(
-            kind, entries, version=version, published_at=datetime.now(UTC)
+            kind,
+            entries,
+            version=version,
+            published_at=datetime.now(UTC),
+            ttl=None if ttl is None else timedelta(seconds=ttl),
         )
         progress(kind, published[kind])
     return published

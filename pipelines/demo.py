@@ -5,7 +5,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -28,8 +27,8 @@ from pipelines.silver.dropped_events import DROPPED_EVENTS
 from pipelines.sources.connection import kafka
 from pipelines.sources.dataset import BUILT_IN, open_dataset, send
 from pipelines.views.refresh import refresh
-from serving.lmdb_store import LmdbStore
 from serving.server import BackgroundServer
+from serving.stores import store_to_write
 
 
 @dataclass
@@ -72,12 +71,12 @@ class Demo:
         started = monotonic()
         others = ("model", "online store", "data docs")
         alone = writing(self.settings, *NAMES, *others, create=True)
-        with PeakMemory() as memory, alone as state:
+        with PeakMemory() as memory, alone:
             self._take_in()
             spark = spark_session(self.settings)
             self._derive(spark)
             self._learn(spark)
-            self._answer(spark, state)
+            self._answer(spark)
             self._count(spark)
             with self._stage("report"):
                 page = write_report(spark, self.settings, self.result.answer.get("customer_id"))
@@ -137,9 +136,9 @@ class Demo:
         with self._stage("recommend"):
             jobs.recommend_items(spark, self.settings)
 
-    def _answer(self, spark: SparkSession, state: Path) -> None:
+    def _answer(self, spark: SparkSession) -> None:
         """Publish to the online store and ask the API about the customer who bought most."""
-        store = LmdbStore(state / "online")
+        store = store_to_write(self.settings)
         try:
             with self._stage("publish"):
                 self.result.published = publish(spark, self.settings, store)

@@ -72,12 +72,12 @@ def publish(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
     """Put gold and the model's answers into the online store."""
     from ml.publish import publish as put
     from pipelines.io.session import spark_session
-    from serving.lmdb_store import LmdbStore
+    from serving.stores import store_to_write
 
     settings = settings_for(env, root)
     progress = Progress()
-    with writing(settings, "online store") as state:
-        store = LmdbStore(state / "online")
+    with writing(settings, "online store"):
+        store = store_to_write(settings)
         try:
             spark = spark_session(settings)
             counts = put(spark, settings, store, lambda k, n: progress.note(f"{k}: {n:,}"))

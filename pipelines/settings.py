@@ -119,6 +119,17 @@ class ModelSettings(_Section):
     tracking_uri: str
 
 
+class OnlineSettings(_Section):
+    """Where hot answers are kept; `LAKEHOUSE_REDIS_PASSWORD` is an environment variable."""
+
+    kind: Literal["lmdb", "redis"]
+    redis_url: str = Field(pattern=r"^(rediss?://[^@/\s]+(/\d+)?|unix:///[^@\s]+)$")
+    redis_user: str
+    redis_prefix: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    timeout_s: float = Field(gt=0)
+    ttl_s: dict[str, float]
+
+
 class ServingSettings(_Section):
     host: str
     port: int = Field(ge=0, le=65535)
@@ -138,6 +149,7 @@ class Settings(_Section):
     maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
+    online: OnlineSettings
     serving: ServingSettings
 
     @property

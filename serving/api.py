@@ -5,7 +5,7 @@ the store directly: a read takes microseconds, a thread for it would take longer
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ class Recommendations(BaseModel):
     fallback: bool
     model_version: str
     as_of: datetime
+    stale: bool
 
 
 class SimilarItems(BaseModel):
@@ -45,6 +46,7 @@ class SimilarItems(BaseModel):
     items: list[RecommendedItem]
     model_version: str
     as_of: datetime
+    stale: bool
 
 
 class TopSeller(BaseModel):
@@ -61,6 +63,7 @@ class TopSellers(BaseModel):
     items: list[TopSeller]
     version: str
     as_of: datetime
+    stale: bool
 
 
 class Price(BaseModel):
@@ -75,6 +78,7 @@ class Prices(BaseModel):
     prices: list[Price]
     version: str
     as_of: datetime
+    stale: bool
 
 
 class Level(BaseModel):
@@ -88,6 +92,7 @@ class Inventory(BaseModel):
     levels: list[Level]
     version: str
     as_of: datetime
+    stale: bool
 
 
 router = APIRouter(responses=PROBLEMS)
@@ -104,7 +109,7 @@ async def recommendations(request: Request, customer_id: CustomerId, k: Limit = 
     if answer is None:
         raise _missing(store, "popular", "popular items")
     body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
-    return JSONResponse(body | _stamp(answer, "model_version"))
+    return _answered(body, answer, "model_version")
 
 
 @router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
@@ -112,7 +117,7 @@ async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONRespo
     """The items most like an item."""
     answer = _find(request, "similar", item_id, f"item {item_id}")
     body = {"item_id": item_id, "items": answer.value["items"][:k]}
-    return JSONResponse(body | _stamp(answer, "model_version"))
+    return _answered(body, answer, "model_version")
 
 
 @router.get("/v1/top-sellers", response_model=TopSellers)
@@ -128,7 +133,7 @@ async def top_sellers(
         "date": answer.value.get("date"),
         "items": answer.value["items"][:k],
     }
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
@@ -136,7 +141,7 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
     """The current price of an item, by region; cents are minor units of `currency`."""
     answer = _find(request, "prices", item_id, f"item {item_id}")
     body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
@@ -144,7 +149,7 @@ async def inventory(request: Request, item_id: ItemId, region: Region = "") -> J
     """The stock of an item, in units, by region."""
     answer = _find(request, "inventory", item_id, f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return _answered(body, answer)
 
 
 @router.get("/healthz")
@@ -163,7 +168,8 @@ async def readyz(request: Request) -> JSONResponse:
         kind: {"version": info.version, "as_of": _utc(info.published_at), "entries": info.entries}
         for kind, info in sorted(kinds.items())
     }
-    return JSONResponse({"status": "ready", "kinds": told})
+    store = "last good copy" if _store(request).is_degraded else "ok"
+    return JSONResponse({"status": "ready", "store": store, "kinds": told})
 
 
 @router.get("/", include_in_schema=False)
@@ -227,7 +233,7 @@ def _missing(store: OnlineStore, kind: str, what: str) -> ProblemError:
 
 
 def _not_ready(kind: str) -> ProblemError:
-    detail = f"'{kind}' is not published yet; run `lakehouse publish`"
+    detail = f"'{kind}' is not published, or has expired; run `lakehouse publish`"
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "NOT_READY", detail)
 
 
@@ -235,8 +241,12 @@ def _of_region(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:
     return rows if region in ("", "*") else [row for row in rows if row["region"] == region]
 
 
-def _stamp(answer: Answer, name: str = "version") -> dict[str, str]:
-    return {name: answer.version, "as_of": _utc(answer.published_at)}
+def _answered(body: dict[str, Any], answer: Answer, name: str = "version") -> JSONResponse:
+    """The answer with what it is of, when that was published, and how many seconds ago."""
+    at = answer.published_at
+    stamp = {name: answer.version, "as_of": _utc(at), "stale": answer.stale}
+    age = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    return JSONResponse(body | stamp, headers={"age": str(age)})
 
 
 def _utc(at: datetime) -> str:

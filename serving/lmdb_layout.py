@@ -6,38 +6,21 @@ under a generation of its own, so that a version is switched by rewriting one re
     f                        format of this layout
     n                        the last generation handed out
     g<generation>            state and kind: writing -> current -> doomed -> gone
-    k<kind>                  the kind's current generation, version, time and number of entries
-    e<generation><key>       one value, compact JSON; the key is a hash if it is too long for LMDB
+    k<kind>                  the kind's current generation, version, times and number of entries
+    e<generation><key>       one value, see `encoding`; the key is a hash if it is too long for LMDB
 """
 
-import json
-from collections.abc import Iterator
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipelines.errors import StoreError
+from serving import encoding
 from serving.online import KindInfo
 
 FORMAT = b"1"
-MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less our first byte and the generation
-_HASHED = b"\xff"  # no UTF-8 begins with it
 BATCH_ENTRIES = 10_000  # a write transaction stays below this many entries
+SWEEP_ENTRIES = 100  # looked at in every update for what has outlived its time to live
 WRITING, CURRENT, DOOMED = b"w", b"c", b"d"
-
-
-def key_bytes(text: str) -> bytes | None:
-    """The name of a kind as stored, or None where it cannot be one."""
-    key = entry_key(text)
-    return None if key is None or key.startswith(_HASHED) else key
-
-
-def entry_key(text: str) -> bytes | None:
-    """The key of an entry as stored: a hash if it is too long, None if it is not UTF-8."""
-    try:
-        key = text.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return None
-    return key if len(key) <= MAX_KEY_BYTES else _HASHED + blake2b(key).digest()
 
 
 def scan(txn: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -86,8 +69,39 @@ def switch(txn: Any, name: bytes, generation: bytes, info: KindInfo) -> None:
             txn.put(key, DOOMED + name)
     txn.put(b"g" + generation, CURRENT + name)
     number = int.from_bytes(generation, "big")
-    record = [number, info.version, info.published_at.isoformat(), info.entries]
-    txn.put(b"k" + name, json.dumps(record).encode())
+    txn.put(b"k" + name, encoding.record(number, info))
+
+
+def update(txn: Any, name: bytes, first: KindInfo, pairs: Iterable[tuple[bytes, bytes]]) -> int:
+    """Change entries of the current generation, or of one that begins as `first` says."""
+    if txn.get(b"k" + name) is None:
+        switch(txn, name, begin(txn, name), first)
+    prefix = prefix_of(encoding.read_record(txn.get(b"k" + name))[0])
+    changed = 0
+    for key, value in pairs:
+        if not encoding.is_newer(txn.get(prefix + key), value):
+            txn.put(prefix + key, value)
+            changed += 1
+    return changed
+
+
+def prefix_of(generation: int) -> bytes:
+    return b"e" + generation.to_bytes(8, "big")
+
+
+def sweep(txn: Any, name: bytes, start: bytes, now: int) -> bytes:
+    """Delete what is over of some entries from a key on; returns where to go on."""
+    prefix = prefix_of(encoding.read_record(txn.get(b"k" + name))[0])
+    cursor = txn.cursor()
+    cursor.set_range(max(prefix, start))
+    for _ in range(SWEEP_ENTRIES):
+        if not cursor.key().startswith(prefix):
+            return b""
+        if encoding.is_over(cursor.value(), now):
+            cursor.delete()
+        elif not cursor.next():
+            return b""
+    return bytes(cursor.key())
 
 
 def delete_some(txn: Any, generation: bytes) -> bool:

@@ -1,10 +1,11 @@
 """The online store in a folder: LMDB, read in microseconds by many processes, written by one."""
 
-import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from pipelines.errors import DiskFullError, StoreError
+from serving import encoding
 from serving import lmdb_layout as layout
 from serving.online import Answer, JSONValue, KindInfo
 
@@ -42,6 +44,7 @@ class LmdbStore:
         # _gate, writes hold _writer, resizing holds both.
         self._gate, self._writer = threading.Lock(), threading.Lock()
         self._parsed: dict[bytes, tuple[bytes, KindInfo]] = {}  # by record
+        self._swept: dict[bytes, bytes] = {}  # where the next sweep of a kind begins
         if readonly and not (path / "data.mdb").is_file():
             raise StoreError(
                 f"{path}: no online store; run `lakehouse demo` or `lakehouse publish` first"
@@ -69,26 +72,49 @@ class LmdbStore:
         *,
         version: str,
         published_at: datetime,
+        ttl: timedelta | None = None,
     ) -> int:
         """See `OnlineStore.publish`."""
-        name = layout.key_bytes(kind)
-        if not name or published_at.tzinfo is None:
-            raise StoreError(
-                f"cannot publish {kind!r:.80}: it needs a name of 1 to {layout.MAX_KEY_BYTES} bytes"
-                " and a time with a timezone; correct the caller"
-            )
+        encoding.checked(kind, published_at)
+        info = encoding.new_info(version, published_at, 0, ttl)
+        return self.publish_encoded(kind, encoding.published(kind, entries), info)
+
+    def publish_encoded(self, kind: str, pairs: Iterable[encoding.Pair], info: KindInfo) -> int:
+        """Publish what is encoded already; of `info` the number of entries is counted anew."""
+        name = encoding.checked(kind, info.published_at)
         generation = self._write(partial(layout.begin, name=name))
         # A reader that was killed keeps its slot, and with it every page it could see.
         self._env.reader_check()
         self._purge(name)
         count = 0
-        for batch in _batches(_encoded(kind, entries)):
+        for batch in encoding.batches(pairs, layout.BATCH_ENTRIES, BATCH_BYTES):
             put = partial(layout.put, name=name, generation=generation, batch=batch)
             count += self._write(put)
-        info = KindInfo(version, published_at.astimezone(UTC), count)
+        info = replace(info, entries=count)
         self._write(partial(layout.switch, name=name, generation=generation, info=info))
         self._purge(name)
         return count
+
+    def update(
+        self,
+        kind: str,
+        changes: Mapping[str, JSONValue],
+        *,
+        at: datetime,
+        ttl: timedelta | None = None,
+    ) -> int:
+        """See `OnlineStore.update`."""
+        name = encoding.checked(kind, at)
+        pairs = encoding.changed(kind, changes, at, ttl)
+        first = encoding.new_info("live", at, 0)
+        start = self._swept.get(name, b"")
+
+        def work(txn: Any) -> tuple[int, bytes]:
+            changed = layout.update(txn, name, first, pairs)
+            return changed, layout.sweep(txn, name, start, _now())
+
+        changed, self._swept[name] = self._write(work)
+        return changed
 
     def get(self, kind: str, key: str) -> Answer | None:
         """See `OnlineStore.get`."""
@@ -96,21 +122,28 @@ class LmdbStore:
 
     def get_many(self, kind: str, keys: Iterable[str]) -> dict[str, Answer]:
         """See `OnlineStore.get_many`."""
-        wanted = [(key, name) for key in keys if (name := layout.entry_key(key)) is not None]
+        wanted = [(key, name) for key in keys if (name := encoding.entry_key(key)) is not None]
         with self._reading() as txn:
-            record = txn.get(b"k" + (layout.key_bytes(kind) or b""))
+            record = txn.get(b"k" + (encoding.key_bytes(kind) or b""))
             if record is None:
                 return {}
             prefix, info = self._parse(record)
             raw = [(key, txn.get(prefix + name)) for key, name in wanted]
-        version, at = info.version, info.published_at
-        return {k: Answer(json.loads(v), version, at) for k, v in raw if v is not None}
+        now = _now()
+        return {k: a for k, v in raw if (a := encoding.answer(v, info, now)) is not None}
 
     def kinds(self) -> dict[str, KindInfo]:
         """See `OnlineStore.kinds`."""
         with self._reading() as txn:
-            found = layout.scan(txn, b"k")
-            return {key[1:].decode(): self._parse(record)[1] for key, record in found}
+            records = layout.scan(txn, b"k")
+            found = {key[1:].decode(): self._parse(record)[1] for key, record in records}
+        now = _now()
+        return {k: info for k, info in found.items() if not encoding.has_expired(info, now)}
+
+    @property
+    def is_degraded(self) -> bool:
+        """See `OnlineStore.is_degraded`; a store of this process has nothing to fall back from."""
+        return False
 
     def close(self) -> None:
         """See `OnlineStore.close`."""
@@ -123,9 +156,8 @@ class LmdbStore:
         if known is None:
             if len(self._parsed) >= 64:  # old versions; there are fewer kinds than that
                 self._parsed.clear()
-            generation, version, at, count = json.loads(record)
-            info = KindInfo(version, datetime.fromisoformat(at), count)
-            known = self._parsed[record] = (b"e" + generation.to_bytes(8, "big"), info)
+            generation, info = encoding.read_record(record)
+            known = self._parsed[record] = (layout.prefix_of(generation), info)
         return known
 
     @contextmanager
@@ -179,28 +211,5 @@ class LmdbStore:
         return StoreError(f"{self._path}: the online store cannot be {done}: {why}; {remedy}")
 
 
-def _encoded(kind: str, entries: Iterable[tuple[str, JSONValue]]) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in entries:
-        name = layout.entry_key(key)
-        if name is None:
-            raise StoreError(f"cannot publish {kind}: key {key!r:.80} is not UTF-8; drop it")
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            yield name, text.encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise StoreError(
-                f"cannot publish {kind}: the value of {key!r:.80} is not JSON ({error});"
-                " correct or drop it"
-            ) from None
-
-
-def _batches(pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
-    batch: list[tuple[bytes, bytes]] = []
-    size = 0
-    for pair in pairs:
-        batch.append(pair)
-        size += len(pair[1])
-        if len(batch) >= layout.BATCH_ENTRIES or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    yield batch
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
 JSONValue: TypeAlias = (
@@ -12,24 +12,33 @@ JSONValue: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One value with the version it belongs to; `published_at` is in UTC."""
+    """One value with the version it belongs to.
+
+    `published_at` is when it was published or changed last, in UTC; `stale` says that it comes
+    from the last good copy of a store that cannot be read just now.
+    """
 
     value: Any
     version: str
     published_at: datetime
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KindInfo:
-    """What is current of one kind; `published_at` is in UTC."""
+    """What is current of one kind: times are in UTC, `entries` counts what was published."""
 
     version: str
     published_at: datetime
     entries: int
+    expires_at: datetime | None = None
 
 
 class OnlineStore(Protocol):
-    """Hot answers by kind and key; a kind is replaced as a whole, atomically."""
+    """Hot answers by kind and key; a kind is replaced as a whole, atomically.
+
+    What has outlived its time to live is not answered, whether or not it is still stored.
+    """
 
     def publish(
         self,
@@ -38,11 +47,20 @@ class OnlineStore(Protocol):
         *,
         version: str,
         published_at: datetime,
+        ttl: timedelta | None = None,
     ) -> int:
         """Replace all entries of a kind; of a repeated key the last value stays.
 
         Readers see the old version until the switch and only the new one after it. Publishing
-        a version again replaces it, so a repetition after a crash is harmless.
+        a version again replaces it, so a repetition after a crash is harmless. What is not among
+        the entries is gone, updates too.
+
+        Args:
+            kind: the name of what is replaced.
+            entries: keys and values.
+            version: names what the entries were made of.
+            published_at: when, with a timezone.
+            ttl: the kind is answered for so long after `published_at`; None: for good.
 
         Returns:
             The number of keys published.
@@ -53,6 +71,33 @@ class OnlineStore(Protocol):
             DiskFullError: no space is left; the old version stays current.
         """
 
+    def update(
+        self,
+        kind: str,
+        changes: Mapping[str, JSONValue],
+        *,
+        at: datetime,
+        ttl: timedelta | None = None,
+    ) -> int:
+        """Change keys of a kind at once, until the next publish; a value of None deletes its key.
+
+        A key that was changed later than `at` keeps what it has, so changes may come twice and
+        in any order. A kind that was never published begins with version `live`.
+
+        Args:
+            kind: the name of what is changed.
+            changes: keys and their new values.
+            at: when they changed, with a timezone.
+            ttl: the values are answered for so long after `at`; None: for good.
+
+        Returns:
+            The number of keys changed.
+
+        Raises:
+            StoreError: a key or value cannot be stored; nothing has changed.
+            DiskFullError: no space is left; nothing has changed.
+        """
+
     def get(self, kind: str, key: str) -> Answer | None:
         """The current value of a key, or None."""
 
@@ -60,7 +105,11 @@ class OnlineStore(Protocol):
         """The current values of those keys that exist, all of one version."""
 
     def kinds(self) -> dict[str, KindInfo]:
-        """Every kind that has been published."""
+        """Every kind that has been published and has not expired."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Answers come from the last good copy just now."""
 
     def close(self) -> None:
         """Release the store; harmless when repeated."""

@@ -15,8 +15,8 @@ from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
 from serving.gold import Gold
-from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
+from serving.stores import store_to_read
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5
@@ -29,10 +29,10 @@ def serve(
     port: int | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the online store at `settings.state / "online"` until SIGINT or SIGTERM.
+    """Serve the online store of the settings until SIGINT or SIGTERM.
 
     Args:
-        settings: of them `serving.host`, `serving.port` and `state` count.
+        settings: of them `serving`, `online` and `state` count.
         gold: reads the gold views of the lake.
         port: instead of `settings.serving.port`; 0 takes any free one.
         announce: told the URL, with the real port, once requests are answered; by default it is
@@ -45,7 +45,7 @@ def serve(
     host = settings.serving.host
     listener = _listen(host, settings.serving.port if port is None else port)
     try:
-        store = LmdbStore(settings.state / "online", readonly=True)
+        store = store_to_read(settings)
         try:
             _Server(store, gold, listener, announce or _tell).run(sockets=[listener])
         finally:

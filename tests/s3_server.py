@@ -75,7 +75,7 @@ def s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
     with (folder / "server.log").open("wb") as log, ExitStack() as stack:
         process = stack.enter_context(
             subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=folder, preexec_fn=_end_with_parent
+                command, stdout=log, stderr=log, cwd=folder, preexec_fn=end_with_parent
             )
         )
         stack.callback(process.kill)
@@ -86,7 +86,7 @@ def s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
         yield S3Server(endpoint, client, process)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A test run that is killed leaves no server behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -1,6 +1,7 @@
 """The HTTP API over real sockets: every endpoint, every bad input."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -90,7 +91,9 @@ def test_answers_are_what_was_published(
     response = client.get(url)
     assert response.status_code == 200, response.text
     body = response.json()
-    assert body.pop("as_of") == "2026-01-02T03:04:05Z"
+    assert body.pop("as_of") == "2026-01-02T03:04:05Z" and body.pop("stale") is False
+    age = (datetime.now(UTC) - AT).total_seconds()
+    assert age - 60 < int(response.headers["age"]) <= age
     if "model_version" not in expected:
         kind = url.split("/")[2].split("?")[0].replace("-", "_")
         assert body.pop("version") == f"v-{kind}"
@@ -103,7 +106,8 @@ def test_answers_are_what_was_published(
 def test_health_and_readiness(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
-    assert ready["status"] == "ready" and set(ready["kinds"]) == set(KINDS)
+    assert (ready["status"], ready["store"]) == ("ready", "ok")
+    assert set(ready["kinds"]) == set(KINDS)
     assert ready["kinds"]["top_sellers"] == {
         "version": "v-top_sellers",
         "as_of": "2026-01-02T03:04:05Z",
@@ -117,6 +121,16 @@ def test_a_new_version_is_served_at_once(empty: tuple[LmdbStore, httpx.Client]) 
     assert client.get("/v1/recommendations/c1").json()["model_version"] == "v-recommendations"
     store.publish("recommendations", [("c1", POPULAR)], version="v2", published_at=AT)
     assert client.get("/v1/recommendations/c1").json()["model_version"] == "v2"
+
+
+def test_what_has_outlived_its_time_is_not_answered(
+    empty: tuple[LmdbStore, httpx.Client],
+) -> None:
+    store, client = empty
+    old = timedelta(seconds=1)
+    store.publish("prices", KINDS["prices"], version="1", published_at=AT, ttl=old)
+    problem = assert_problem(client.get("/v1/prices/i1"), 503, "NOT_READY")
+    assert "has expired; run `lakehouse publish`" in problem["detail"]
 
 
 # --- bad inputs ---------------------------------------------------------------------------

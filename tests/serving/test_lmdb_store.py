@@ -1,6 +1,6 @@
 """What only the embedded online store promises."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,4 +95,13 @@ def test_what_cannot_be_done_is_a_store_error(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "online", readonly=True)
     with pytest.raises(StoreError, match="cannot be written"):
         published(store, "m1", 1)
+    store.close()
+
+
+def test_what_is_over_gives_its_place_back(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "online", map_bytes=SMALL_MAP)
+    for round_ in range(30):
+        sessions = {f"s{round_}-{n}": n for n in range(50)}
+        store.update("taste", sessions, at=AT, ttl=timedelta(seconds=1))
+    assert records(store) < 300
     store.close()

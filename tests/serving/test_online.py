@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis_server import RedisServer
 
 from pipelines.errors import StoreError
 from serving.lmdb_store import LmdbStore
 from serving.online import KindInfo, OnlineStore
+from serving.redis_store import RedisStore
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SMALL_MAP = 1 << 20
@@ -27,11 +30,17 @@ def open_lmdb(path: Path, readonly: bool = False) -> OnlineStore:
     return LmdbStore(path, readonly=readonly, map_bytes=SMALL_MAP)
 
 
-@pytest.fixture(params=[open_lmdb], ids=["lmdb"])
+def open_redis(url: str, path: Path, readonly: bool = False) -> OnlineStore:
+    return RedisStore(url, prefix=str(path), timeout_s=20)
+
+
+@pytest.fixture(params=["lmdb", "redis"])
 def opened(request: pytest.FixtureRequest) -> Open:
-    """How a store is opened, in any process; Redis joins here."""
-    opener: Open = request.param
-    return opener
+    """How a store is opened, in any process."""
+    if request.param == "lmdb":
+        return open_lmdb
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return partial(open_redis, server.url)
 
 
 @pytest.fixture
@@ -143,6 +152,63 @@ def test_the_overtaken_publish_is_refused(store: OnlineStore) -> None:
     with pytest.raises(StoreError, match="another publish of recommendations"):
         store.publish("recommendations", overtaken(), version="slow", published_at=AT)
     assert store.kinds()["recommendations"].version == "fast"
+
+
+# --- time to live, updates ----------------------------------------------------------------
+
+LONG_AGO = timedelta(seconds=1)  # AT is further back
+YEARS = timedelta(days=36_500)
+
+
+def test_a_kind_is_answered_for_its_time_to_live(store: OnlineStore) -> None:
+    store.publish("prices", [("i1", 5)], version="1", published_at=AT, ttl=YEARS)
+    assert store.get("prices", "i1") is not None
+    assert store.kinds()["prices"] == KindInfo("1", AT, 1, AT + YEARS)
+    store.publish("prices", [("i1", 5)], version="2", published_at=AT, ttl=LONG_AGO)
+    assert store.get("prices", "i1") is None
+    assert store.kinds() == {}
+
+
+def test_an_update_changes_and_deletes_keys_of_what_is_published(store: OnlineStore) -> None:
+    later = AT + timedelta(hours=1)
+    store.publish("prices", [("i1", 1), ("i2", 2), ("i3", 3)], version="1", published_at=AT)
+    assert store.update("prices", {"i1": 10, "i2": None, "i4": 4}, at=later) == 3
+    found = store.get_many("prices", ["i1", "i2", "i3", "i4"])
+    told = {key: (answer.value, answer.published_at) for key, answer in found.items()}
+    assert told == {"i1": (10, later), "i3": (3, AT), "i4": (4, later)}
+    store.publish("prices", [("i2", 2)], version="2", published_at=later)
+    assert set(store.get_many("prices", ["i1", "i2", "i4"])) == {"i2"}
+
+
+def test_updates_may_come_twice_and_in_any_order(store: OnlineStore) -> None:
+    times = [AT + timedelta(microseconds=n) for n in range(3)]
+    for n in (1, 2, 0, 2, 1):
+        store.update("stock", {"i1": n, "i2": None if n == 2 else n}, at=times[n])
+    last = store.get("stock", "i1")
+    assert last is not None and (last.value, last.published_at) == (2, times[2])
+    now = datetime.now(UTC)
+    store.update("stock", {"i2": None}, at=now)
+    assert store.update("stock", {"i2": 5}, at=now - timedelta(seconds=1)) == 0
+    assert store.get("stock", "i2") is None  # deleted later than that
+    assert store.update("stock", {"i2": 6}, at=now + timedelta(seconds=1)) == 1
+
+
+def test_a_kind_that_is_only_updated_is_live(store: OnlineStore) -> None:
+    assert store.update("taste", {"s1": [1]}, at=AT, ttl=YEARS) == 1
+    assert store.update("taste", {"s2": [2]}, at=AT, ttl=LONG_AGO) == 1
+    assert set(store.get_many("taste", ["s1", "s2"])) == {"s1"}
+    assert store.kinds() == {"taste": KindInfo("live", AT, 0)}
+    assert store.update("taste", {}, at=AT) == 0
+
+
+def test_what_cannot_be_stored_leaves_an_update_undone(store: OnlineStore) -> None:
+    store.update("taste", {"s1": 1}, at=AT)
+    with pytest.raises(StoreError, match="'s2' is not JSON"):
+        store.update("taste", {"s1": 2, "s2": {1, 2}}, at=AT + YEARS)
+    with pytest.raises(StoreError, match="timezone"):
+        store.update("taste", {"s1": 2}, at=AT.replace(tzinfo=None))
+    answer = store.get("taste", "s1")
+    assert answer is not None and answer.value == 1
 
 
 JSON = st.recursive(
