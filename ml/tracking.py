@@ -120,6 +120,39 @@ def load(spark: SparkSession, settings: Settings, version: Version) -> Recommend
     )
 
 
+def log_fit(
+    settings: Settings,
+    name: str,
+    *,
+    parameters: Mapping[str, Any],
+    data_versions: Mapping[str, int],
+    metrics: Mapping[str, float],
+    learned: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+) -> str:
+    """Log a fit that is served as plain numbers, in an experiment of its own; returns the run's id.
+
+    Args:
+        name: of the experiment and the run.
+        data_versions: Delta versions of the tables that it saw.
+        learned: what came out, JSON.
+        inputs: columns and MLflow types of what the fit takes; `outputs` of what it gives.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    mlflow = _mlflow(settings, f"/Shared/retail-{name}")
+    schemas = (Schema([ColSpec(kind, n) for n, kind in c.items()]) for c in (inputs, outputs))
+    with contextlib.redirect_stderr(io.StringIO()), mlflow.start_run(run_name=name) as run:
+        mlflow.log_params(dict(parameters))
+        mlflow.log_params({f"version of {table}": v for table, v in data_versions.items()})
+        mlflow.log_metrics(dict(metrics))
+        mlflow.log_dict(dict(learned), "learned.json")
+        mlflow.log_dict(ModelSignature(*schemas).to_dict(), "signature.json")
+    return str(run.info.run_id)
+
+
 def _write_ids(recommender: Recommender, folder: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -135,8 +168,8 @@ def _signature() -> Any:
     return ModelSignature(inputs=columns, outputs=Schema([ColSpec("float", "prediction")]))
 
 
-def _mlflow(settings: Settings) -> Any:
-    """MLflow, pointed at the store of this lake."""
+def _mlflow(settings: Settings, experiment: str = EXPERIMENT) -> Any:
+    """MLflow, pointed at the store of this lake and an experiment in it."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -149,8 +182,8 @@ def _mlflow(settings: Settings) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     uri = settings.model.tracking_uri or f"sqlite:///{folder / 'mlflow.db'}"
     mlflow.set_tracking_uri(uri)
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+    if mlflow.get_experiment_by_name(experiment) is None:
         location = None if settings.model.tracking_uri else (folder / "artifacts").as_uri()
-        mlflow.create_experiment(EXPERIMENT, artifact_location=location)
-    mlflow.set_experiment(EXPERIMENT)
+        mlflow.create_experiment(experiment, artifact_location=location)
+    mlflow.set_experiment(experiment)
     return mlflow

@@ -87,6 +87,24 @@ def publish(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
 
 
 @app.command()
+def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+    """Learn the order of search results and publish the index that the API answers from."""
+    from ml.search import index_search
+    from pipelines.io.session import spark_session
+    from serving.lmdb_store import LmdbStore
+
+    settings = settings_for(env, root)
+    with writing(settings, "online store", "model") as state:
+        store = LmdbStore(state / "online")
+        try:
+            done = index_search(spark_session(settings), settings, store)
+        finally:
+            store.close()
+    text = f"{done.items:,} items and {done.customers:,} tastes published as {done.version}"
+    show(done, as_json=as_json, text=f"{text}; {done.worth}")
+
+
+@app.command()
 def serve(
     env: Env = "local",
     root: Root = None,

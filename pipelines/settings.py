@@ -130,6 +130,22 @@ class OnlineSettings(_Section):
     ttl_s: dict[str, float]
 
 
+class SearchSettings(_Section):
+    """The order of search results: what is remembered, and how its weights are learned."""
+
+    language: Literal[
+        "", "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek",
+        "hungarian", "italian", "norwegian", "portuguese", "romanian", "russian", "spanish",
+        "swedish", "tamil", "turkish",
+    ]  # fmt: skip
+    popularity_days: float = Field(gt=0)
+    taste_days: float = Field(gt=0)
+    fit_weeks: int = Field(ge=1)
+    fit_queries: int = Field(ge=1)
+    min_queries: int = Field(ge=1)
+    seed: int
+
+
 class ServingSettings(_Section):
     host: str
     port: int = Field(ge=0, le=65535)
@@ -150,6 +166,7 @@ class Settings(_Section):
     spark: SparkSettings
     model: ModelSettings
     online: OnlineSettings
+    search: SearchSettings
     serving: ServingSettings
 
     @property

@@ -7,6 +7,7 @@ the store directly: a read takes microseconds, a thread for it would take longer
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
@@ -20,6 +21,8 @@ from serving.gold import router as views
 from serving.online import Answer, OnlineStore
 from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
 from serving.problems import PROBLEMS, ProblemError, add_handlers
+from serving.search_api import router as search_router
+from serving.search_shelf import SearchShelf
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -188,6 +191,7 @@ def create_app(
     store: OnlineStore,
     gold: Gold | None = None,
     *,
+    search_folder: Path | None = None,
     allowed_hosts: Iterable[str] = LOOPBACK_NAMES,
 ) -> FastAPI:
     """The API over a store and the gold views of a lake.
@@ -195,6 +199,7 @@ def create_app(
     Args:
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
+        search_folder: where the search indexes are that the store names; None: no search.
         allowed_hosts: accepted names in `Host`, without the port. A page on the web that has its
             own name point at 127.0.0.1 (DNS rebinding) is refused by it.
     """
@@ -206,8 +211,10 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.store, app.state.gold = store, gold
+    app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     app.include_router(views)
+    app.include_router(search_router)
     add_handlers(app)
     app.add_middleware(Edge, allowed_hosts=frozenset(allowed_hosts))
     return app

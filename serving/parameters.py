@@ -17,6 +17,8 @@ Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="emp
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
 
+PRICE_RULE = "a price must be a whole number of minor units from 0 to 1000000000000"
+
 INVALID = {
     "customer_id": ("INVALID_ID", f"customer_id must be {ID_RULE}"),
     "item_id": ("INVALID_ID", f"item_id must be {ID_RULE}"),
@@ -24,5 +26,9 @@ INVALID = {
     "limit": ("INVALID_LIMIT", "limit must be a whole number from 1 to 1000"),
     "view": ("INVALID_VIEW", "a view's name is lower-case words; /v1/views lists them"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
+    "q": ("INVALID_QUERY", "q must be at most 256 characters"),
+    "brand": ("INVALID_BRAND", "brand must be at most 128 printable characters"),
+    "min_price_cents": ("INVALID_PRICE", PRICE_RULE),
+    "max_price_cents": ("INVALID_PRICE", PRICE_RULE),
     "category": ("INVALID_CATEGORY", "category must be at most 128 printable characters, no |"),
 }

@@ -6,16 +6,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import uvicorn
+from fastapi import FastAPI
 
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
 from serving.gold import Gold
 from serving.online import OnlineStore
+from serving.search_shelf import FOLDER
 from serving.stores import store_to_read
 
 SECONDS_TO_START = 10.0
@@ -47,7 +50,8 @@ def serve(
     try:
         store = store_to_read(settings)
         try:
-            _Server(store, gold, listener, announce or _tell).run(sockets=[listener])
+            app = create_app(store, gold, search_folder=settings.state / FOLDER)
+            _Server(app, listener, announce or _tell).run(sockets=[listener])
         finally:
             store.close()
     finally:
@@ -60,6 +64,7 @@ class BackgroundServer:
     Args:
         store: what to serve; the caller closes it.
         gold: reads the gold views of a lake.
+        search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
 
     Raises:
@@ -72,16 +77,18 @@ class BackgroundServer:
         store: OnlineStore,
         gold: Gold | None = None,
         *,
+        search_folder: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self._store, self._gold, self._address = store, gold, (host, port)
+        self._app = create_app(store, gold, search_folder=search_folder)
+        self._address = (host, port)
         self.url = ""
 
     def __enter__(self) -> Self:
         self._listener = _listen(*self._address)
         started = threading.Event()
-        self._server = _Server(self._store, self._gold, self._listener, lambda _: started.set())
+        self._server = _Server(self._app, self._listener, lambda _: started.set())
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -110,14 +117,13 @@ class _Server(uvicorn.Server):
 
     def __init__(
         self,
-        store: OnlineStore,
-        gold: Gold | None,
+        app: FastAPI,
         listener: socket.socket,
         announce: Callable[[str], None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store, gold),
+                app,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
