@@ -78,7 +78,7 @@ def forced(strategy: str) -> Iterator[None]:
         columns = key_columns(found.view, query, changed)
         return replace(found, strategy=Strategy(strategy, "forced", columns))
 
-    engine.plan, engine.at_most = planned, lambda size: 10**12  # type: ignore[assignment]
+    engine.plan, engine.at_most = planned, lambda name, size: 10**12  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -27,12 +27,14 @@ class Change:
     Attributes:
         rows: that came or went, as far as the log tells; an update counts as two.
         bytes: of the files that the feed is read from.
+        removes: whether rows may have gone.
     """
 
     first: int
     last: int
     rows: int
     bytes: int
+    removes: bool
 
     @property
     def is_empty(self) -> bool:
@@ -54,12 +56,14 @@ def change(spark: SparkSession, settings: Settings, name: str, first: int, last:
     if last < first:
         raise FeedError(f"{name} went back from version {first} to {last}")
     rows = size = 0
+    removes = False
     for version in range(first + 1, last + 1):
         found = commit(spark, settings, name, version)
         if found is None:
             raise FeedError(f"{name} no longer has the log of its version {version}")
         rows, size = rows + found.changed_rows, size + found.changed_bytes
-    return Change(first, last, rows, size)
+        removes = removes or found.removes
+    return Change(first, last, rows, size, removes)
 
 
 def feed(spark: SparkSession, settings: Settings, name: str, first: int, last: int) -> DataFrame:

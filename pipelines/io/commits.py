@@ -20,11 +20,13 @@ class Commit:
         info: what it says of itself: operation, metrics, `userMetadata`.
         changed_rows: rows that came or went, as far as the log tells; an update counts as two.
         changed_bytes: size of the files that its change feed is read from.
+        removes: whether rows may have gone.
     """
 
     info: dict[str, Any]
     changed_rows: int
     changed_bytes: int
+    removes: bool
 
 
 def commit(spark: SparkSession, settings: Settings, name: str, version: int) -> Commit | None:
@@ -41,6 +43,7 @@ def commit(spark: SparkSession, settings: Settings, name: str, version: int) -> 
         info=info,
         changed_rows=_rows(info, _of(actions, "add"), bool(feed)) if read else 0,
         changed_bytes=sum(file.get("size") or 0 for file in read),
+        removes=bool(feed) or any(file.get("dataChange") for file in _of(actions, "remove")),
     )
 
 

@@ -112,6 +112,7 @@ def _incremental(
         source_bytes=sum(bytes_of(spark, settings, name) for name in written),
         changed_bytes=sum(changed.bytes for changed in changes.values()),
         view_rows=before.rows or 0,
+        removes=any(changed.removes for changed in changes.values()),
     )
     changed = [n for n, name in enumerate(of.query.mentions) if name in changes]
     strategy = choose(view, of, stored, changed, size)

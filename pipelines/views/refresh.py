@@ -153,7 +153,7 @@ def _patch_of(
         return Patch(None, None, 0)
     sources = Sources(spark, settings, work.before.sources, todo.now, todo.changes, feeds)
     view = with_positions(read_stored(spark, settings, todo.view.name, version=version))
-    most = at_most(work.size)
+    most = at_most(todo.strategy.name, work.size)
     if todo.strategy.name == ROWS:
         return by_rows(sources, work.query, view, most)
     if todo.strategy.name == TOTALS and work.spec is not None:

@@ -1,5 +1,7 @@
 """The strategy follows from the SQL and from how much has changed; no session is needed."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from pipelines.registry import TABLES as DECLARED
 from pipelines.registry import VIEWS
-from pipelines.views.choose import Size, Strategy, choose, key_columns, shape
+from pipelines.views.choose import Size, Strategy, at_most, choose, key_columns, shape
 from pipelines.views.normalise import normalise
 from pipelines.views.touched import touched_columns
 
@@ -86,6 +88,32 @@ def test_most_of_the_sources_changed_means_a_recomputation(tmp_path: Path) -> No
     sql = "SELECT item, SUM(quantity) AS q FROM t.sales GROUP BY item"
     most = Size(source_bytes=10**9, changed_bytes=6 * 10**8, view_rows=10**7)
     assert strategy(tmp_path, sql, size=most).name == "full"
+
+
+def test_least_values_of_large_sources_are_recomputed_where_rows_may_have_gone(
+    tmp_path: Path,
+) -> None:
+    sql = "SELECT item, MIN(price) AS p FROM t.sales GROUP BY item"
+    assert strategy(tmp_path, sql).name == "totals"
+    assert strategy(tmp_path, sql, size=replace(LARGE, removes=True)).name == "groups"
+    small = replace(LARGE, removes=True, source_bytes=10**6)
+    assert strategy(tmp_path, sql, size=small).name == "totals"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "view_rows", "source_bytes", "most"),
+    [
+        ("totals", 100_000, 10**9, 1_000_000),
+        ("totals", 10**7, 10**9, 3_000_000),
+        ("groups", 100_000, 10**9, 70_000),
+        ("groups", 10**7, 10**9, 3_000_000),
+        ("groups", 100_000, 10**6, sys.maxsize),  # all is read in less than a second
+    ],
+)
+def test_so_many_rows_may_be_touched_before_a_recomputation_is_less_work(
+    chosen: str, view_rows: int, source_bytes: int, most: int
+) -> None:
+    assert at_most(chosen, Size(source_bytes, 10**6, view_rows)) == most
 
 
 @pytest.mark.parametrize(
