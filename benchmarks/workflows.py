@@ -87,6 +87,7 @@ def peers(repeats: int) -> dict[str, float]:
             **os.environ,
             "PREFECT_HOME": f"{home}/prefect",
             "PREFECT_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
         }
