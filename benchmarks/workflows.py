@@ -23,8 +23,8 @@ from workflows.store import Store
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parent / "build" / "peers"
-# Prefect 3.8.8 does not start with a FastAPI that has dropped `min_items`.
-REQUIREMENTS = ("prefect==3.8.8", "fastapi<0.120", "dagster==1.13.29")
+# Prefect 3.8.8 does not start with the newest FastAPI.
+REQUIREMENTS = ("prefect==3.8.8", "fastapi>=0.139,<0.141", "dagster==1.13.29")
 TASKS, LAYER = 200, 20
 IDLE_SECONDS = 20
 PAUSE = "import time\ntime.sleep(0.05)\n"
@@ -87,6 +87,7 @@ def peers(repeats: int) -> dict[str, float]:
             **os.environ,
             "PREFECT_HOME": f"{home}/prefect",
             "PREFECT_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
         }

@@ -73,6 +73,11 @@ class Active:
         )
 
 
+def flow_of(record: RunRecord) -> Flow:
+    """The control flow of a run."""
+    return Flow(record.job, record.room, frozenset(record.skipped))
+
+
 class Watcher(Protocol):
     """Something else that time concerns."""
 

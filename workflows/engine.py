@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from workflows.active import HERE, Active, Change, Listener, Watcher
+from workflows.active import HERE, Active, Change, Listener, Watcher, flow_of
 from workflows.control import Flow
 from workflows.dynamic import UnknownValueError
 from workflows.events import Cancel, Command, Ended, Event, Run, Start, Stop, Tick
@@ -42,6 +42,7 @@ class Engine:
         self._processes = Processes(store.file.with_name("spark.log"))
         self._launcher = Launcher(store.file, self._processes, self._start_child)
         self._active: dict[int, Active] = {}
+        self._queued: dict[int, str] = {}
 
     def submit(self, record: RunRecord) -> int:
         """Start a run if its job has room for one more; else it waits, or is skipped.
@@ -55,6 +56,7 @@ class Engine:
             room = record.parent is not None or busy < record.job.max_concurrent_runs
             state = State.RUNNING if room else State.QUEUED if record.job.queued else State.NO_ROOM
             run_id = self.store.add(record, state)
+            self.store.own(run_id)
             if state is State.NO_ROOM:
                 limit = record.job.max_concurrent_runs
                 self.store.set_state(run_id, state, f"{limit} runs of the job go on already")
@@ -63,6 +65,8 @@ class Engine:
             self._begin(run_id, record)
         else:
             self._tell(Change(run_id, record, None, state))
+        if state is State.QUEUED:
+            self._queued[run_id] = record.job.key
         return run_id
 
     def resume(self, run_id: int) -> None:
@@ -70,9 +74,11 @@ class Engine:
         record, run = self._kept(run_id), self.store.load(run_id)
         self.store.audit(getpass.getuser(), "resume", run_id)
         if run is None:
-            self._begin(run_id, record)
+            self.store.own(run_id)
+            self._queued[run_id] = record.job.key
+            self._start_queued()
             return
-        flow = _flow(record)
+        flow = flow_of(record)
         self._enter(run_id, record, flow, flow.resumed(run))
 
     def repair(self, run_id: int, parameters: Mapping[str, str] | None = None) -> None:
@@ -80,7 +86,7 @@ class Engine:
         record, run = self._kept(run_id), self.store.load(run_id)
         given = {**record.parameters, **(parameters or {})}
         record = replace(record, repair_count=record.repair_count + 1, parameters=given)
-        flow = _flow(record)
+        flow = flow_of(record)
         again = flow.repaired(run, self._clock()) if run else flow.new(self._clock())
         self.store.update_record(run_id, record)
         self.store.audit(getpass.getuser(), "repair", run_id, str(record.repair_count))
@@ -92,7 +98,7 @@ class Engine:
         if run_id in self._active:
             self._active[run_id].waiting.append(Cancel(unit))
             self._settle(run_id)
-        else:
+        elif self._queued.pop(run_id, None):
             self.store.set_state(run_id, State.CANCELED, "the run was canceled")
 
     def active(self) -> list[int]:
@@ -114,12 +120,13 @@ class Engine:
         for watcher in self._watchers:
             watcher.tick()
         for run_id, unit in self.store.wishes():
-            if run_id in self._active:
-                self.cancel(run_id, unit)
+            self.cancel(run_id, unit)
+        if self._queued:
+            self._start_queued()
 
     def run_until_done(self, run_id: int) -> None:
         """Wait until a run has ended."""
-        while run_id in self._active:
+        while run_id in self._active or run_id in self._queued:
             self.wait()
 
     def close(self) -> None:
@@ -128,7 +135,7 @@ class Engine:
 
     def _begin(self, run_id: int, record: RunRecord) -> None:
         Path(record.folder).mkdir(parents=True, exist_ok=True)
-        flow = _flow(record)
+        flow = flow_of(record)
         self._enter(run_id, record, flow, flow.new(self._clock()))
 
     def _enter(self, run_id: int, record: RunRecord, flow: Flow, run: Run) -> None:
@@ -218,17 +225,18 @@ class Engine:
         parent = self._launcher.child_ended(active.run_id, active.run)
         if parent and parent.run_id in self._active:
             self._process_ended(parent)
-        self._start_queued(active.record.job.key)
+        self._start_queued()
 
-    def _start_queued(self, job: str) -> None:
-        waiting = self.store.runs(job=job, states=(State.QUEUED,))
-        if not waiting:
-            return
-        run_id = waiting[-1]["run_id"]
-        record = self._kept(run_id)
-        busy = len(self.store.running(job))
-        if busy < record.job.max_concurrent_runs:
-            self.store.set_state(run_id, State.RUNNING)
+    def _start_queued(self) -> None:
+        """Start what waits in this process, the oldest first, as far as its job has room."""
+        for run_id, job in sorted(self._queued.items()):
+            record = self._kept(run_id)
+            with self.store.transaction():
+                busy = [other for other in self.store.running(job) if other != run_id]
+                if len(busy) >= record.job.max_concurrent_runs:
+                    continue
+                self.store.set_state(run_id, State.RUNNING)
+            del self._queued[run_id]
             self._begin(run_id, replace(record, started=self._clock()))
 
     def _kept(self, run_id: int) -> RunRecord:
@@ -240,7 +248,3 @@ class Engine:
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
-
-
-def _flow(record: RunRecord) -> Flow:
-    return Flow(record.job, record.room, frozenset(record.skipped))

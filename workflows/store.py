@@ -105,11 +105,11 @@ class Store(Database):
         self._db.execute("UPDATE runs SET owner = ? WHERE run_id = ?", (own_name(), run_id))
 
     def is_running(self, run_id: int) -> bool:
-        """Whether a run goes on in some process that lives."""
+        """Whether a run goes on, or waits its turn, in some process that lives."""
         row = self._db.execute(
             "SELECT state, owner FROM runs WHERE run_id = ?", (run_id,)
         ).fetchone()
-        return row is not None and row[0] == State.RUNNING and is_alive(row[1])
+        return row is not None and not State(row[0]).ended and is_alive(row[1])
 
     def running(self, job: str) -> list[int]:
         """The runs of a job that go on."""
@@ -117,10 +117,16 @@ class Store(Database):
         return [row["run_id"] for row in rows if self.is_running(row["run_id"])]
 
     def lost(self) -> list[int]:
-        """Runs that were going on when their runner died, but not those that another run began."""
-        rows = self.runs(states=(State.RUNNING,))
-        ours = (row["run_id"] for row in rows if row["parent"] is None)
-        return [run_id for run_id in ours if not self.is_running(run_id)]
+        """Runs that went on or waited when their runner died, the oldest first.
+
+        Runs that another run began are taken up by it.
+        """
+        rows = self._rows(
+            "SELECT run_id, owner FROM runs WHERE state IN (?, ?) AND parent IS NULL"
+            " ORDER BY run_id",
+            (State.RUNNING, State.QUEUED),
+        )
+        return [row["run_id"] for row in rows if not is_alive(row["owner"])]
 
     def lost_child(self, parent: tuple[int, str] | None) -> int | None:
         """The run that a unit was waiting for when its runner died."""

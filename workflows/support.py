@@ -9,6 +9,7 @@ from workflows.task_kinds import RUNNABLE
 
 MAX_NESTED_RUNS = 3
 NEEDS_CLUSTER = ("jar", "maven", "egg", "cran")
+WATCHED = ("RUN_DURATION_SECONDS",)
 NEEDS_FILE = ("spark_python_task", "notebook_task", "sql_task")
 
 
@@ -25,8 +26,16 @@ def check_supported(
         task.key: f"{bundle.root / 'databricks.yml'}: task '{task.key}' of job '{each.key}': {said}"
         for each in jobs
         for task in each.tasks
-        if (said := _problem(task, bundle, pipelines))
+        if (said := _problem(task, each, bundle, pipelines))
     }
+    for each in jobs:
+        for rule in (each.settings.get("health") or {}).get("rules") or ():
+            if rule.get("metric") not in WATCHED and not skip:
+                raise BundleError(
+                    f"{bundle.root / 'databricks.yml'}: job '{each.key}': the health metric "
+                    f"{rule.get('metric')} is not watched here; remove it, or leave it out with "
+                    "--skip-unsupported"
+                )
     if found and not skip:
         said = next(iter(found.values()))
         raise BundleError(f"{said}; remove it, or leave it out with --skip-unsupported")
@@ -61,13 +70,16 @@ def _each(job: Job) -> Iterator[Task]:
             yield task.loop
 
 
-def _problem(task: Task, bundle: Bundle, pipelines: Mapping[str, list[str]]) -> str | None:
+def _problem(
+    task: Task, job: Job, bundle: Bundle, pipelines: Mapping[str, list[str]]
+) -> str | None:
     """Why a task cannot run here; None if it can."""
     if task.kind not in RUNNABLE:
         return f"{task.kind} is not supported when running here"
     if task.loop:
-        return _problem(task.loop, bundle, pipelines)
-    if task.kind in NEEDS_FILE and task.file is None:
+        return _problem(task.loop, job, bundle, pipelines)
+    from_git = job.settings.get("git_source") and task.spec.get("source") != "WORKSPACE"
+    if task.kind in NEEDS_FILE and (task.file is None or from_git):
         return f"{task.kind} does not run a file of the bundle, which alone is supported here"
     if task.kind == "run_job_task" and not any(
         str(job.id) == str(task.spec["job_id"]) for job in bundle.jobs.values()

@@ -69,6 +69,21 @@ def test_queued_runs_wait_their_turn(engine: Engine, record: Record, tmp_path: P
     assert starts == sorted(starts, reverse=True)
 
 
+def test_queued_run_starts_when_the_run_of_another_process_has_ended(
+    engine: Engine, record: Record, tmp_path: Path
+) -> None:
+    queued = record(queued=True)
+    with engine_in(tmp_path / "state") as other:
+        other.submit(record(WAIT, queued=True))
+        mine = engine.submit(queued)
+        engine.wait(0.01)
+        assert engine.active() == []
+        (tmp_path / "go").touch()
+        finish(other)
+    engine.run_until_done(mine)
+    assert finish(engine) == ["SUCCESS"] * 2
+
+
 def test_as_many_runs_as_allowed_go_on_side_by_side(
     engine: Engine, record: Record, tmp_path: Path
 ) -> None:

@@ -229,6 +229,12 @@ def test_repair_runs_what_failed_again_with_the_parameters_kept(make: Make, tmp_
         ("{task_key: b, run_job_task: {job_id: 5}}", "", "job 5 is not in the bundle"),
         ("{task_key: b, run_job_task: {job_id: '${resources.jobs.daily.id}'}}", "", "each other"),
         ("{task_key: b, pipeline_task: {pipeline_id: x}}", "", "has nothing here that updates it"),
+        (
+            "{task_key: b, {run}}",
+            "health: {rules: [{metric: STREAMING_BACKLOG_SECONDS, op: GREATER_THAN, value: 1}]}",
+            "the health metric STREAMING_BACKLOG_SECONDS is not watched here",
+        ),
+        ("{task_key: b, {run}}", "git_source: {git_url: x, git_provider: gitHub}", "not run a fil"),
         ("{task_key: b, {run}, libraries: [{maven: {coordinates: x}}]}", "", "of kind 'maven'"),
     ],
 )
