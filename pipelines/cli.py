@@ -9,6 +9,7 @@ import typer
 from typer import TyperException
 
 from pipelines import (  # noqa: F401  # add their commands to `app`
+    key_commands,
     lake_commands,
     model_commands,
     schedule_commands,

@@ -147,8 +147,14 @@ class SearchSettings(_Section):
 
 
 class ServingSettings(_Section):
+    """The API; away from this machine it needs keys (`lakehouse keys add`)."""
+
     host: str
     port: int = Field(ge=0, le=65535)
+    workers: int = Field(ge=1, le=256)
+    require_keys: bool
+    allowed_hosts: list[str]
+    access_log: bool
 
 
 class Settings(_Section):
@@ -179,6 +185,11 @@ class Settings(_Section):
                 f"'state_dir' is empty and the lake is at {self.root}; set it to a local folder"
             )
         return Path(self.root).expanduser().absolute() / "_state"
+
+    @property
+    def api_keys(self) -> Path:
+        """The digests of the API's keys."""
+        return self.state / "api-keys.json"
 
     def in_lake(self, path: str) -> str:
         """A folder or URI; a relative path is meant from the lake's root."""

@@ -4,7 +4,6 @@ Every error is an RFC 9457 problem document with a stable `code`. The handlers a
 the store directly: a read takes microseconds, a thread for it would take longer.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -12,91 +11,23 @@ from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from pydantic import BaseModel
 
+from serving.answers import Inventory, Prices, Recommendations, SimilarItems, TopSellers
 from serving.docs_page import docs_page
 from serving.edge import Edge
+from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
+from serving.guard import Guard
+from serving.metrics import registry
+from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
 from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
 from serving.problems import PROBLEMS, ProblemError, add_handlers
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
-
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-class RecommendedItem(BaseModel):
-    item_id: str
-    title: str
-    category: str
-    score: float
-    reason: str
-
-
-class Recommendations(BaseModel):
-    customer_id: str
-    items: list[RecommendedItem]
-    fallback: bool
-    model_version: str
-    as_of: datetime
-    stale: bool
-
-
-class SimilarItems(BaseModel):
-    item_id: str
-    items: list[RecommendedItem]
-    model_version: str
-    as_of: datetime
-    stale: bool
-
-
-class TopSeller(BaseModel):
-    item_id: str
-    title: str
-    units: int
-    revenue_cents: int
-
-
-class TopSellers(BaseModel):
-    category: str
-    region: str
-    date: str | None
-    items: list[TopSeller]
-    version: str
-    as_of: datetime
-    stale: bool
-
-
-class Price(BaseModel):
-    region: str
-    price_cents: int
-    currency: str
-    changed_at: datetime
-
-
-class Prices(BaseModel):
-    item_id: str
-    prices: list[Price]
-    version: str
-    as_of: datetime
-    stale: bool
-
-
-class Level(BaseModel):
-    region: str
-    quantity: int
-    changed_at: datetime
-
-
-class Inventory(BaseModel):
-    item_id: str
-    levels: list[Level]
-    version: str
-    as_of: datetime
-    stale: bool
-
+from serving.shared import Shared
+from serving.telemetry import Telemetry, routes_of
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -192,7 +123,8 @@ def create_app(
     gold: Gold | None = None,
     *,
     search_folder: Path | None = None,
-    allowed_hosts: Iterable[str] = LOOPBACK_NAMES,
+    shared: Shared | None = None,
+    worker: int = 0,
 ) -> FastAPI:
     """The API over a store and the gold views of a lake.
 
@@ -200,8 +132,9 @@ def create_app(
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
         search_folder: where the search indexes are that the store names; None: no search.
-        allowed_hosts: accepted names in `Host`, without the port. A page on the web that has its
-            own name point at 127.0.0.1 (DNS rebinding) is refused by it.
+        shared: what it has in common with other processes; without it, it is alone, for this
+            machine, and needs no keys.
+        worker: the number of this process.
     """
     app = FastAPI(
         title="Retail lakehouse",
@@ -213,10 +146,19 @@ def create_app(
     app.state.store, app.state.gold = store, gold
     app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
-    app.include_router(views)
-    app.include_router(search_router)
+    shared = shared or Shared()
+    app.state.sender = shared.sender
+    for further in (views, events, metrics, search_router):
+        app.include_router(further)
     add_handlers(app)
-    app.add_middleware(Edge, allowed_hosts=frozenset(allowed_hosts))
+    routes = routes_of(app.openapi()["paths"])
+    app.state.metrics = registry(store, shared.counts, routes)
+    if shared.keys is not None:
+        app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)
+    app.add_middleware(Edge, allowed_hosts=shared.hosts)
+    app.add_middleware(
+        Telemetry, counts=shared.counts, routes=routes, worker=worker, logs=shared.access_log
+    )
     return app
 
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class Edge:
     """The outermost layer: request id, host check, and an answer to what nobody expected."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str] | None) -> None:
         self.app, self.allowed_hosts = app, allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,8 +48,9 @@ class Edge:
 
     def _refusal(self, request: Request) -> JSONResponse | None:
         host = re.sub(r":\d+$", "", request.headers.get("host", "")).lower()
-        if host and host not in self.allowed_hosts:  # HTTP/1.0 may send none
-            detail = "this host name is not served here; use 127.0.0.1"
+        known = self.allowed_hosts
+        if host and known is not None and host not in known:  # HTTP/1.0 may send none
+            detail = "this host name is not served here; use one of serving.allowed_hosts"
             return problem(request, HTTPStatus.BAD_REQUEST, "INVALID_HOST", detail)
         if not request.scope["path"].isprintable():  # Starlette would drop a trailing newline
             detail = f"the path holds a control character; an id is {ID_RULE}"

@@ -148,7 +148,7 @@ class LastGood:
             seen, at = self._copied.get(kind, (-1, 0.0))
             is_due = updates != seen and time.monotonic() - at >= CHANGES_S
             is_new = kind not in here or _stamp(here[kind]) != _stamp(info)
-            if is_new or is_due:
+            if (is_new or is_due) and not self._stop.is_set():
                 self._copy_kind(kind)
                 self._copied[kind] = (updates, time.monotonic())
 

@@ -37,13 +37,18 @@ class ProblemError(Exception):
         self.status, self.code, self.detail = status, code, detail
 
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}},
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of errors with these statuses."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}},
+        }
+        for status in statuses
     }
-    for status in (404, 422, 503)
-}
+
+
+PROBLEMS = described(401, 403, 404, 422, 429, 503)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -72,7 +77,11 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ProblemError):
         return problem(request, error.status, error.code, error.detail)
     if isinstance(error, RequestValidationError):
-        field = str(error.errors()[0]["loc"][-1])
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        if first["loc"][0] == "body":
+            detail = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"[:300]
+            return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "INVALID_EVENTS", detail)
         code, detail = INVALID.get(field, ("INVALID_REQUEST", f"{field} is not valid"))
         return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, code, detail)
     if isinstance(error, HTTPException):

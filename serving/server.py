@@ -19,7 +19,10 @@ from serving.api import create_app
 from serving.gold import Gold
 from serving.online import OnlineStore
 from serving.search_shelf import FOLDER
+from serving.shared import Shared, shared
 from serving.stores import store_to_read
+from serving.telemetry import log_to_stderr
+from serving.workers import run_workers
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5
@@ -42,18 +45,31 @@ def serve(
             written to standard error.
 
     Raises:
-        ConfigError: the host is not a loopback address, or the port is not free.
+        ConfigError: others can reach the host and there are no API keys, or the port is not free.
         StoreError: there is no online store.
     """
-    host = settings.serving.host
+    host, count = settings.serving.host, settings.serving.workers
+    common = shared(settings, is_local=_is_loopback(host))
     listener = _listen(host, settings.serving.port if port is None else port)
-    try:
+    tell = announce or _tell
+
+    def work(worker: int, ready: Callable[[str], None]) -> None:
         store = store_to_read(settings)
+        end_logging = log_to_stderr()
         try:
-            app = create_app(store, gold, search_folder=settings.state / FOLDER)
-            _Server(app, listener, announce or _tell).run(sockets=[listener])
+            folder = settings.state / FOLDER
+            app = create_app(store, gold, search_folder=folder, shared=common, worker=worker)
+            _Server(app, listener, ready).run(sockets=[listener])
         finally:
+            end_logging()
             store.close()
+
+    try:
+        if count == 1:
+            work(0, tell)
+        else:
+            store_to_read(settings).close()  # what is wrong with it is said once, here
+            run_workers(count, work, tell)
     finally:
         listener.close()
 
@@ -66,9 +82,10 @@ class BackgroundServer:
         gold: reads the gold views of a lake.
         search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
+        common: keys and the like, see `create_app`.
 
     Raises:
-        ConfigError: the port is not free.
+        ConfigError: the port is not free, or the host is not this machine alone.
         StoreError: it did not start within 10 s.
     """
 
@@ -80,13 +97,17 @@ class BackgroundServer:
         search_folder: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        common: Shared | None = None,
     ) -> None:
-        self._app = create_app(store, gold, search_folder=search_folder)
+        self._app = create_app(store, gold, search_folder=search_folder, shared=common)
         self._address = (host, port)
         self.url = ""
 
     def __enter__(self) -> Self:
-        self._listener = _listen(*self._address)
+        host, port = self._address
+        if not _is_loopback(host):
+            raise ConfigError(f"{host!r} is not this machine alone; use `lakehouse serve`")
+        self._listener = _listen(host, port)
         started = threading.Event()
         self._server = _Server(self._app, self._listener, lambda _: started.set())
         self._thread = threading.Thread(
@@ -120,6 +141,8 @@ class _Server(uvicorn.Server):
         app: FastAPI,
         listener: socket.socket,
         announce: Callable[[str], None],
+        common: Shared | None = None,
+        worker: int = 0,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -141,12 +164,7 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket bound to a loopback address: uvicorn itself would log and exit on a taken port."""
-    if not _is_loopback(host):
-        raise ConfigError(
-            f"serving.host is {host!r}: the API has no authentication yet; bind to 127.0.0.1 or"
-            " put a gateway in front"
-        )
+    """A socket bound to an address: uvicorn itself would log and exit on a taken port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol is named; without it every keep-alive answer
     # waits for a delayed acknowledgement: 44 ms instead of less than one.

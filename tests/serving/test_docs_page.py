@@ -10,12 +10,13 @@ def test_docs_list_every_operation_and_load_nothing(client: httpx.Client) -> Non
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     described = client.get("/openapi.json").json()
-    assert len(described["paths"]) == 9
+    assert len(described["paths"]) == 13
     for path, methods in described["paths"].items():
-        assert f"<h2>GET {path}</h2>" in page.text
-        assert "422" not in methods["get"]["responses"] or (
-            "application/problem+json" in methods["get"]["responses"]["422"]["content"]
-        )
+        for method, operation in methods.items():
+            assert f"<h2>{method.upper()} {path}</h2>" in page.text
+            assert "422" not in operation["responses"] or (
+                "application/problem+json" in operation["responses"]["422"]["content"]
+            )
     assert not re.search(r"<script|https?://|src=|url\(|@import", page.text)
     assert '<html lang="en">' in page.text and "color-scheme: light dark" in page.text
 

@@ -1,5 +1,6 @@
 """Redis down, slow, empty or full: answers from the last good copy, flagged."""
 
+import fcntl
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -127,6 +128,28 @@ def test_the_copy_follows_publishes_updates_and_deletes(
     assert set(store.get_many("prices", ["i1", "i2", "i3"])) == {"i1", "i3"}
     assert got(store, key="i3").stale and got(store, key="i3").published_at == now
     own.start()
+
+
+def test_one_process_copies_and_when_it_ends_the_next(
+    own: RedisServer, remote: RedisStore, tmp_path: Path
+) -> None:
+    looked: list[str] = []
+
+    class Watched(RedisStore):
+        def changes(self) -> dict[str, int]:
+            looked.append("changes")
+            return super().changes()
+
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    other = (folder / "copying.lock").open("w")
+    fcntl.flock(other, fcntl.LOCK_EX)
+    store = LastGood(Watched(own.url, timeout_s=0.2), folder, watch_s=0.01)
+    until(lambda: len(looked) > 3)
+    assert store._copy.kinds() == {} and not got(store).stale
+    other.close()
+    until(lambda: set(store._copy.kinds()) == set(KINDS))
+    store.close()
 
 
 def test_the_api_flags_what_is_old_and_starts_without_redis(

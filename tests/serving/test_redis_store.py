@@ -94,3 +94,24 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         store.update("prices", {"i1": 1}, at=AT)
     store.close()
+
+
+def test_a_user_with_few_rights_is_enough(redis_server: RedisServer, tmp_path: Path) -> None:
+    password = tmp_path.name
+    reads = ["+@read", "+@connection", "+@transaction"]
+    rights = ["+set", "+del", "+unlink", "+incrby", "+hset", "+hdel", "+hincrby", "+expire"]
+    rights += ["+persist"]
+    for name, more in (("reader", []), ("publisher", rights)):
+        rule = ["on", f">{password}", f"~{tmp_path.name}:*", *reads, *more]
+        redis_server.client.execute_command("ACL", "SETUSER", name, *rule)
+    stores = {
+        name: RedisStore(redis_server.url, prefix=tmp_path.name, user=name, password=password)
+        for name in ("reader", "publisher")
+    }
+    published(stores["publisher"], "m1", 5)
+    assert stores["publisher"].update("recommendations", {"c9": 1, "c1": None}, at=AT) == 2
+    assert set(stores["reader"].get_many("recommendations", ["c1", "c2", "c9"])) == {"c2", "c9"}
+    with pytest.raises(StoreError, match="no permissions"):
+        published(stores["reader"], "m2", 5)
+    for store in stores.values():
+        store.close()

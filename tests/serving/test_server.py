@@ -6,15 +6,19 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from shop import AT, RECOMMENDED, publish
 
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings, load_settings
+from serving.keys import add_key
 from serving.lmdb_store import LmdbStore
 from serving.server import serve
 
@@ -27,8 +31,8 @@ def with_host(tmp_path: Path, host: str = "127.0.0.1", port: int = 0) -> Setting
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "", "192.168.0.1", "127.0.0.1.evil.com"])
-def test_serve_refuses_a_host_that_others_reach(tmp_path: Path, host: str) -> None:
-    with pytest.raises(ConfigError, match="no authentication yet; bind to"):
+def test_serve_without_keys_refuses_a_host_that_others_reach(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ConfigError, match=r"no API keys; make one .* or bind to 127\.0\.0\.1"):
         serve(with_host(tmp_path, host))
 
 
@@ -89,3 +93,49 @@ def test_a_kept_connection_answers_without_delay(client: httpx.Client) -> None:
     url = "/v1/recommendations/c1"
     times = sorted(client.get(url).elapsed.total_seconds() for _ in range(20))
     assert times[10] < 0.03  # 0.044 where TCP_NODELAY is not set
+
+
+WORKERS = SERVE.replace("sys.argv[1]}", 'sys.argv[1], "serving.workers": 2, "serving.host": "::"}')
+
+
+def test_workers_share_a_socket_keys_and_counts_and_are_replaced(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "_state" / "online", map_bytes=1 << 20)
+    publish(store, "recommendations")
+    store.close()
+    key = add_key(
+        tmp_path / "_state" / "api-keys.json", "k", ["read", "metrics"], rate=0.001, burst=40
+    )
+    header = {"authorization": f"Bearer {key}"}
+    command = [sys.executable, "-c", WORKERS, str(tmp_path)]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server,
+        ExitStack() as until_done,
+    ):
+        until_done.callback(server.kill)
+        assert server.stderr is not None
+        told = server.stderr.readline()
+        port = re.search(r"http://\[::\]:(\d+)", told)
+        assert port, told + server.stderr.read()
+        url = f"http://127.0.0.1:{port[1]}"
+        workers = psutil.Process(server.pid).children()
+        assert len(workers) == 2
+
+        def get(path: str) -> httpx.Response:
+            return httpx.get(url + path, headers=header)  # a connection of its own
+
+        assert httpx.get(url + "/v1/recommendations/c1").status_code == 401
+        workers[0].kill()
+        until = time.monotonic() + 20
+        while len(alive := set(psutil.Process(server.pid).children()) - {workers[0]}) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert workers[1] in alive
+        statuses = [get("/v1/recommendations/c1").status_code for _ in range(38)]
+        assert set(statuses) == {200}
+        counted = get("/metrics").text
+        assert 'route="/v1/recommendations/{customer_id}",status="2xx"} 38.0' in counted
+        assert get("/v1/recommendations/c1").status_code == 200
+        assert get("/v1/recommendations/c1").status_code == 429
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == -signal.SIGTERM
+        assert psutil.wait_procs(list(alive), timeout=10)[1] == []
