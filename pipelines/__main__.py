@@ -4,8 +4,11 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Run as a file, Python sees this folder and not the one that holds the packages.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    # Run as a file, Python sees this folder and not the one that holds the packages. Seen, its
+    # modules would stand before others' of the same name, such as `databricks`.
+    here = Path(__file__).resolve().parent
+    others = [place for place in sys.path if not place or Path(place).resolve() != here]
+    sys.path[:] = [str(here.parent), *others]
     from pipelines.cli import main
 
     sys.exit(main())
