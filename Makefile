@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views prove-views help
+.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -45,6 +45,12 @@ bench-surge: .venv/installed  ## a continuous ingest under a ten-fold burst (ARG
 
 bench-views: .venv/installed  ## refresh of five views beside Spark in full, MERGE and DuckDB (ARGS="--rows 4000000" for less)
 	$(BIN)/python -m benchmarks.views $(ARGS)
+
+bench-workflows: .venv/installed  ## overhead of 200 small tasks beside Prefect, a warm Spark task, the idle daemon
+	$(BIN)/python -m benchmarks.workflows $(ARGS)
+
+conformance: .venv/installed  ## every documented rule of jobs and bundles that docs/conformance.md lists
+	$(BIN)/python tests/workflows/conformance/table.py
 
 prove-views: .venv/installed  ## 1,000 random histories of views against Spark and DuckDB (HISTORIES=80 for less)
 	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest tests/pipelines/views --timeout=0 $(ARGS)

@@ -12,7 +12,9 @@ from pipelines import (  # noqa: F401  # add their commands to `app`
     key_commands,
     lake_commands,
     model_commands,
+    schedule_commands,
     upkeep_commands,
+    workflow_commands,
 )
 from pipelines.app import app
 from pipelines.errors import LakehouseError

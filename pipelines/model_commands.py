@@ -1,4 +1,4 @@
-"""The commands of the model, the API and the workflows."""
+"""The commands of the model, the API and the bundle's pipeline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,7 @@ import typer
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
-from pipelines.errors import LakehouseError
 from pipelines.running import settings_for, writing
-
-BUNDLE = Path(__file__).resolve().parent.parent / "databricks.yml"
 
 
 @app.command()
@@ -30,10 +27,12 @@ def evaluate(env: Env = "local", root: Root = None, as_json: Json = False) -> No
     """Score the challenger on the held-out weeks, beside popularity."""
     from ml.jobs import evaluate_model
     from pipelines.io.session import spark_session
+    from pipelines.io.task_values import leave_value
 
     settings = settings_for(env, root)
     with writing(settings, "model"):
         result = evaluate_model(spark_session(settings), settings)
+    leave_value("is_better", result.model.ndcg > result.popularity.ndcg)
     rows = [
         (name, *(f"{figure:.4f}" for figure in (q.ndcg, q.recall, q.coverage)))
         for name, q in (("model", result.model), ("popularity", result.popularity))
@@ -118,36 +117,6 @@ def serve(
 
     settings = settings_for(env, root)
     answer(settings, Pages(settings, VIEWS), port=port)
-
-
-@app.command()
-def run(
-    job: Annotated[str, typer.Argument(help="A job of databricks.yml.")],
-    env: Env = "local",
-    root: Root = None,
-    as_json: Json = False,
-    bundle_file: Annotated[Path, typer.Option("--bundle", help="The bundle.")] = BUNDLE,
-    target: Annotated[str | None, typer.Option(help="A target of the bundle.")] = None,
-) -> None:
-    """Run a job of databricks.yml on this machine."""
-    from datetime import UTC, datetime
-
-    from workflows.bundle import load_bundle
-    from workflows.runner import run_job
-
-    settings = settings_for(env, root)
-    lake = settings.root if "://" in settings.root else str(Path(settings.root).absolute())
-    bundle = load_bundle(bundle_file, target=target, variables={"env": env, "root": lake})
-    folder = settings.state / "runs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{job}"
-    progress = Progress()
-    done = run_job(
-        bundle, job, folder=folder, on_event=lambda t: progress.note(f"{t.key}: {t.state}")
-    )
-    rows = [(t.key, str(t.state), t.attempts, t.seconds, str(t.log)) for t in done.tasks]
-    columns = ("task", "state", "attempts", "seconds", "log")
-    show(done, as_json=as_json, text=table(f"{job}: {done.state}", columns, rows))
-    if str(done.state) != "SUCCESS":
-        raise LakehouseError(f"job {job} failed; its logs are in {folder}")
 
 
 @app.command()

@@ -3,15 +3,26 @@
 What a workspace would run is decided by these files alone, so it can be run without one.
 """
 
+import getpass
+import hashlib
+import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import BundleError
-from workflows.jobs import Job, job_of
+from workflows.git import git_facts
+from workflows.jobs import job_of
+from workflows.model import Job
+from workflows.plaintext import check_no_secret
+from workflows.presets import presets_of, with_presets
+from workflows.python_resources import with_python_resources
 from workflows.references import hint, resolved
+from workflows.schema import check, types
 from workflows.tree import Node, merge, plain, planted, read_tree
+from workflows.variables import variables_of
 
 # An overlay changes the entries of these lists that have the same key; it lengthens other lists.
 MERGED_BY = {
@@ -20,11 +31,8 @@ MERGED_BY = {
     "environments": "environment_key",
     "parameters": "name",
 }
-# Of these, artifacts, permissions, run_as and sync are about deploying to a workspace only.
-TOP_LEVEL = (
-    *("artifacts", "bundle", "include", "permissions", "presets", "resources", "run_as", "sync"),
-    *("targets", "variables", "workspace"),
-)
+# What an overlay says about itself and not about the bundle.
+OF_TARGET = ("default", "variables", "mode", "git", "cluster_id", "compute_id")
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,10 @@ class Bundle:
     """The jobs of one target, every reference resolved.
 
     Attributes:
-        root: the folder of databricks.yml, where tasks run.
+        root: the folder of databricks.yml.
         variables: every variable's value; None where it has none.
+        pipelines: the pipelines as plain data, by key.
+        artifacts: what is built before a run, as plain data, by key.
     """
 
     name: str
@@ -41,6 +51,8 @@ class Bundle:
     root: Path
     variables: Mapping[str, Any]
     jobs: Mapping[str, Job]
+    pipelines: Mapping[str, Any]
+    artifacts: Mapping[str, Any]
 
     def job(self, key: str) -> Job:
         """The job called `key`, or a BundleError with the nearest name."""
@@ -60,52 +72,64 @@ def load_bundle(
         variables: values that override those of the files, as `--var` does.
 
     Raises:
-        BundleError: a file is malformed, or a reference, variable, target, task or file is unknown.
+        BundleError: a file is malformed, a key or value is unknown, or a reference, variable,
+            target, task or file does not exist; with file, line and column.
     """
     file = (path / "databricks.yml" if path.is_dir() else path).absolute()
-    tree = _with_includes(read_tree(file))
+    tree = _with_includes(_read(file))
     chosen, overlay = _target(tree, target)
-    tree = merge(tree, _without_variables(overlay), MERGED_BY)
-    values = _variables(tree, chosen, overlay, variables or {})
-    tree = _surroundings(tree, chosen, values)
+    values = variables_of(tree, chosen, overlay, variables or {})
+    tree = merge(tree, _over(overlay), MERGED_BY)
+    tree = with_python_resources(tree, chosen, values)
     name = resolved(tree.get("bundle").get("name"), tree).text("")
     if not name:
         raise BundleError(f"{tree.get('bundle').where}: the bundle has no name; set bundle.name")
-    presets = _presets(resolved(tree.get("presets"), tree), tree.get("bundle").get("mode"))
-    jobs = {
-        key: job_of(key, _preset(resolved(job, tree), presets))
-        for key, job in tree.get("resources").get("jobs").items.items()
-    }
+    user = re.sub(r"\W+", "_", getpass.getuser())
+    tree = _surroundings(tree, f"{name}/{chosen}", chosen, values, user)
+    presets = presets_of(resolved(tree.get("presets"), tree), tree.get("bundle").get("mode"), user)
+    roots = _roots(tree)
+    resources = tree.get("resources")
+    jobs = {}
+    for key, node in resources.get("jobs").items.items():
+        job = resolved(_with_defaults(_without_id(node), tree), tree)
+        check(job, "JobSettings")
+        jobs[key] = job_of(key, node.get("id").integer(0), with_presets(job, presets), roots)
+    pipelines = resolved(resources.get("pipelines"), tree)
     known = {key: plain(resolved(value, tree)) for key, value in values.items.items()}
-    return Bundle(name, chosen, file.parent, known, jobs)
+    artifacts = plain(resolved(tree.get("artifacts"), tree)) or {}
+    return Bundle(name, chosen, file.parent, known, jobs, plain(pipelines) or {}, artifacts)
+
+
+def _read(file: Path) -> Node:
+    tree = read_tree(file, kept=types()["Root"])
+    check(tree)
+    check_no_secret(tree)
+    return tree
 
 
 def _with_includes(tree: Node) -> Node:
     """The tree with every included file merged in, in the order of their names."""
-    _check_top_level(tree)
-    merged, seen = tree, {tree.file}
+    merged, seen, roots = tree, {tree.file}, _roots(tree)
     for entry in tree.get("include").elements:
         pattern = entry.text()
         if Path(pattern).is_absolute():
             raise BundleError(f"{entry.where}: include '{pattern}' must be relative to this file")
         files = sorted(file.resolve() for file in tree.file.parent.glob(pattern))
-        if not files:
+        if not files and not set(pattern) & set("*?["):
             raise BundleError(f"{entry.where}: no file matches '{pattern}'; correct the pattern")
         for file in files:
+            if not any(file.is_relative_to(root) for root in roots):
+                raise BundleError(
+                    f"{entry.where}: {file} is outside the bundle; move it inside, or add its "
+                    "folder to sync.paths"
+                )
             if file in seen:
                 continue
             seen.add(file)
-            part = read_tree(file)
-            _check_top_level(part)
+            part = _read(file)
             _check_declared_once(merged, part)
             merged = merge(merged, part, MERGED_BY)
     return merged
-
-
-def _check_top_level(tree: Node) -> None:
-    for key, node in tree.items.items():
-        if key not in TOP_LEVEL:
-            raise BundleError(f"{node.where}: '{key}' is not supported; {hint(key, TOP_LEVEL)}")
 
 
 def _check_declared_once(tree: Node, part: Node) -> None:
@@ -120,8 +144,10 @@ def _check_declared_once(tree: Node, part: Node) -> None:
 
 
 def _target(tree: Node, name: str | None) -> tuple[str, Node]:
-    """The chosen target and its overlay."""
-    targets = tree.get("targets")
+    """The chosen target and its overlay; a bundle without targets has one called `default`."""
+    targets = tree.get("targets") if "targets" in tree.items else tree.get("environments")
+    if not targets.items:
+        targets = planted({"default": {"default": True}}, tree)
     if name is not None:
         if name not in targets.items:
             raise BundleError(f"{targets.where}: no target '{name}'; {hint(name, targets.items)}")
@@ -139,84 +165,75 @@ def _target(tree: Node, name: str | None) -> tuple[str, Node]:
     return candidates[0], targets.items[candidates[0]]
 
 
-def _without_variables(overlay: Node) -> Node:
-    """What a target lays over the bundle: `default` is about the target itself, `mode` about the
-    bundle, and a variable's value may have a short form."""
-    rest = {k: v for k, v in overlay.items.items() if k not in ("default", "variables", "mode")}
-    mode = {"mode": overlay.items["mode"]} if "mode" in overlay.items else {}
-    bundle = Node({**overlay.get("bundle").items, **mode}, overlay.file, overlay.line)
-    return Node(rest | {"bundle": bundle}, overlay.file, overlay.line)
-
-
-def _variables(tree: Node, target: str, overlay: Node, given: Mapping[str, str]) -> Node:
-    """Every variable's value: the override, else the target's, else the default, else nothing."""
-    declared = tree.get("variables")
-    values = {name: _value(node) for name, node in declared.items.items()}
-    for name, node in overlay.get("variables").items.items():
-        _check_variable(name, declared, node.where)
-        is_complex = declared.items[name].get("type").value == "complex"
-        short = not isinstance(node.value, dict) or (is_complex and "default" not in node.value)
-        values[name] = node if short else _value(node)
-    for name, text in given.items():
-        _check_variable(name, declared, f"--var {name}")
-        if declared.items[name].get("type").value == "complex":
-            raise BundleError(f"--var {name}: a complex variable; set it in target '{target}'")
-        values[name] = planted(text, declared.items[name])
-    return Node(dict(values), declared.file, declared.line)
-
-
-def _value(node: Node) -> Node:
-    if "lookup" in node.items:
-        raise BundleError(
-            f"{node.get('lookup').where}: 'lookup' asks a workspace and is not supported here; "
-            "give the variable a default"
-        )
-    return node.get("default")
-
-
-def _check_variable(name: str, declared: Node, where: str) -> None:
-    if name not in declared.items:
-        known = hint(name, declared.items)
-        raise BundleError(f"{where}: no variable '{name}' in {declared.file}; {known}")
-
-
-def _surroundings(tree: Node, target: str, values: Node) -> Node:
-    """The tree with what references may name besides: `var`, the target, where the files stand."""
-    facts = {
-        "var": values,
-        "bundle": planted({"target": target}, tree.get("bundle")),
+def _over(overlay: Node) -> Node:
+    """What a target lays over the bundle; its mode and git are facts of `bundle`."""
+    rest = {key: node for key, node in overlay.items.items() if key not in OF_TARGET}
+    facts: dict[str, Node] = {
+        key: overlay.items[key] for key in ("mode", "git") if key in overlay.items
     }
-    files = planted({"workspace": {"file_path": str(tree.file.parent)}}, tree)
-    below = merge(files, tree, MERGED_BY)
-    return merge(below, Node(dict(facts), tree.file, tree.line), MERGED_BY)
+    bundle = overlay.get("bundle")
+    return overlay.with_value(rest | {"bundle": bundle.with_value({**bundle.items, **facts})})
 
 
-def _presets(presets: Node, mode: Node) -> Node:
-    """The target's presets; mode `development` pauses what would start by itself."""
-    if mode.text("production") not in ("development", "production"):
-        raise BundleError(
-            f"{mode.where}: unknown mode '{mode.value}'; use development or production"
-        )
-    if mode.value != "development":
-        return presets
-    pause = planted({"trigger_pause_status": "PAUSED"}, mode)
-    return merge(pause, presets, MERGED_BY) if presets.value else pause
+def _surroundings(tree: Node, scope: str, target: str, values: Node, user: str) -> Node:
+    """The tree with what references may name besides: `var`, the target, the user, ids."""
+    root = tree.get("workspace").get("root_path").text(f"/Workspace/Users/{user}/.bundle/{scope}")
+    below = planted(
+        {
+            "workspace": {
+                "file_path": str(tree.file.parent),
+                "root_path": root,
+                "artifact_path": f"{root}/artifacts",
+                "resource_path": f"{root}/resources",
+                "state_path": f"{root}/state",
+                "current_user": {
+                    "userName": user,
+                    "short_name": user,
+                    "domain_friendly_name": user,
+                },
+            }
+        },
+        tree,
+    )
+    above = tree.with_value(
+        {
+            "var": values,
+            "bundle": planted(
+                {"target": target, "environment": target, "git": git_facts(tree.file.parent)},
+                tree.get("bundle"),
+            ),
+            "resources": _ids(tree.get("resources"), scope),
+        }
+    )
+    return merge(merge(below, tree, MERGED_BY), above, MERGED_BY)
 
 
-def _preset(job: Node, presets: Node) -> Node:
-    """The job under the target's presets; an explicit UNPAUSED stays."""
-    changed = dict(job.items)
-    pause, prefix = presets.get("trigger_pause_status"), presets.get("name_prefix")
-    for start in ("schedule", "continuous", "trigger"):
-        if start not in changed or pause.value is None:
-            continue
-        if changed[start].get("pause_status").value != "UNPAUSED":
-            children = {**changed[start].items, "pause_status": pause}
-            changed[start] = Node(children, changed[start].file, changed[start].line)
-    if prefix.value is not None and "name" in changed:
-        changed["name"] = planted(prefix.text() + changed["name"].text(), changed["name"])
-    if presets.get("tags").items:
-        changed["tags"] = merge(presets.get("tags"), job.get("tags"), {})
-    if presets.get("jobs_max_concurrent_runs").value and "max_concurrent_runs" not in changed:
-        changed["max_concurrent_runs"] = presets.get("jobs_max_concurrent_runs")
-    return Node(changed, job.file, job.line)
+def _ids(resources: Node, scope: str) -> Node:
+    """An id for every resource, the same each time: a number for a job, else a UUID."""
+    ids: dict[str, dict[str, dict[str, int | str]]] = {}
+    for kind, entries in resources.items.items():
+        for key in entries.items:
+            text = f"{scope}/{kind}/{key}"
+            number = int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+            made = number if kind == "jobs" else str(uuid.uuid5(uuid.NAMESPACE_URL, text))
+            ids.setdefault(kind, {})[key] = {"id": made}
+    return planted(ids, resources)
+
+
+def _without_id(job: Node) -> Node:
+    return job.with_value({key: node for key, node in job.items.items() if key != "id"})
+
+
+def _with_defaults(job: Node, tree: Node) -> Node:
+    """The job with the bundle's `run_as` and `permissions` where it has none of its own."""
+    inherited: dict[str, Node] = {
+        key: tree.get(key) for key in ("run_as", "permissions") if key in tree.items
+    }
+    return job.with_value({**inherited, **job.items})
+
+
+def _roots(tree: Node) -> tuple[Path, ...]:
+    """The folders whose files belong to the bundle."""
+    here = tree.file.parent
+    paths = [here / entry.text() for entry in tree.get("sync").get("paths").elements]
+    return tuple(path.resolve() for path in (here, *paths))

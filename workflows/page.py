@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import mistune
-import vl_convert
-
 from workflows.cells import CellResult
 
 ROWS_SHOWN = 50
@@ -62,6 +59,8 @@ def snapshot(value: Any) -> Any:
     if _is_frame(value):
         return value.head(ROWS_SHOWN + 1).copy()
     if type(value).__module__.startswith("altair."):
+        import vl_convert  # 20 MB, and few notebooks have charts
+
         # A chart holds its data; nothing is fetched.
         return Svg(
             vl_convert.vegalite_to_svg(value.to_dict(), config=CHART_COLOURS, allowed_base_urls=[])
@@ -99,6 +98,8 @@ def _section(result: CellResult) -> str:
 
 
 def _markdown(source: str) -> str:
+    import mistune
+
     to_html = mistune.create_markdown(escape=True, plugins=["table", "strikethrough", "url"])
     return str(to_html(source))
 

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from pipelines.errors import BundleError
 from workflows.tree import Node
 
-REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\}")
+REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\])*)\}")
+SHOWN = 12  # names that a hint lists
 
 
 def resolved(node: Node, root: Node, chain: tuple[str, ...] = ()) -> Node:
@@ -24,18 +25,17 @@ def resolved(node: Node, root: Node, chain: tuple[str, ...] = ()) -> Node:
         BundleError: a reference names what does not exist, or needs itself.
     """
     if isinstance(node.value, dict):
-        children = {key: resolved(child, root, chain) for key, child in node.value.items()}
-        return Node(children, node.file, node.line)
+        return node.with_value({k: resolved(v, root, chain) for k, v in node.value.items()})
     if isinstance(node.value, list):
-        entries = [resolved(child, root, chain) for child in node.value]
-        return Node(entries, node.file, node.line)
+        return node.with_value([resolved(child, root, chain) for child in node.value])
     if not isinstance(node.value, str):
         return node
     whole = REFERENCE.fullmatch(node.value)
     if whole:
-        return Node(_named(whole[1], node, root, chain).value, node.file, node.line)
-    text = REFERENCE.sub(lambda found: _as_text(found[1], node, root, chain), node.value)
-    return Node(text, node.file, node.line)
+        return node.with_value(_named(whole[1], node, root, chain).value)
+    return node.with_value(
+        REFERENCE.sub(lambda found: _as_text(found[1], node, root, chain), node.value)
+    )
 
 
 def _named(path: str, at: Node, root: Node, chain: tuple[str, ...]) -> Node:
@@ -44,16 +44,30 @@ def _named(path: str, at: Node, root: Node, chain: tuple[str, ...]) -> Node:
             f"{at.where}: ${{{path}}} needs itself: {' -> '.join((*chain, path))}; break the circle"
         )
     found = root
-    for depth, part in enumerate(path.split(".")):
-        if not (isinstance(found.value, dict) and part in found.value):
-            raise _unknown(path, depth, at, found)
-        found = found.value[part]
-        if found.value is None and path.startswith("var."):
+    parts = path.replace("[", ".[").split(".")
+    for depth, part in enumerate(parts):
+        # A reference may lead through another, as ${var.cluster.size} through cluster's value.
+        step = _child(resolved(found, root, (*chain, path)) if _is_text(found) else found, part)
+        if step is None:
+            raise _unknown(path, parts, depth, at, found)
+        found = step
+        if found.value is None and parts[0] == "var":
             raise BundleError(
-                f"{at.where}: variable '{part}' has no value; give it a default, a value in the "
-                f"target, or --var {part}=VALUE"
+                f"{at.where}: variable '{parts[1]}' has no value; give it a default, a value in "
+                f"the target, or --var {parts[1]}=VALUE"
             )
     return resolved(found, root, (*chain, path))
+
+
+def _is_text(node: Node) -> bool:
+    return isinstance(node.value, str)
+
+
+def _child(node: Node, part: str) -> Node | None:
+    if part.startswith("[") and isinstance(node.value, list):
+        index = int(part[1:-1])
+        return node.value[index] if index < len(node.value) else None
+    return node.value.get(part) if isinstance(node.value, dict) else None
 
 
 def _as_text(path: str, at: Node, root: Node, chain: tuple[str, ...]) -> str:
@@ -66,13 +80,13 @@ def _as_text(path: str, at: Node, root: Node, chain: tuple[str, ...]) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unknown(path: str, depth: int, at: Node, parent: Node) -> BundleError:
-    if path.startswith(("workspace.", "resources.")):
+def _unknown(path: str, parts: list[str], depth: int, at: Node, parent: Node) -> BundleError:
+    if parts[0] == "workspace":
         advice = "only a deployed workspace knows it; write the value in databricks.yml"
     elif depth and isinstance(parent.value, dict):
-        advice = hint(path.split(".")[depth], parent.value)
+        advice = hint(parts[depth], parent.value)
     else:
-        advice = hint(path, ("var", "bundle", "workspace"))
+        advice = hint(path, ("var", "bundle", "workspace", "resources"))
     return BundleError(f"{at.where}: unknown reference ${{{path}}}; {advice}")
 
 
@@ -81,4 +95,5 @@ def hint(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, 1)
     meant = f"did you mean '{near[0]}'? " if near else ""
-    return f"{meant}known: {', '.join(names) or 'none'}"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{meant}known: {', '.join(names[:SHOWN]) or 'none'}{more}"

@@ -1,81 +1,94 @@
 """What a job may use to be run here; the rest is refused by name, before anything starts."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pipelines.errors import BundleError
-from workflows.jobs import Job, Task
-from workflows.tree import Node, plain
+from workflows.bundle import Bundle
+from workflows.model import Job, Task
+from workflows.task_kinds import RUNNABLE
 
-# What only a workspace needs: where a job runs there, who may see it, and what starts it.
-JOB_ABOUT_WORKSPACES = frozenset(
-    {
-        *("budget_policy_id", "continuous", "description", "environments", "job_clusters"),
-        *("lifecycle", "max_concurrent_runs", "name", "performance_target", "permissions"),
-        *("queue", "run_as", "schedule", "tags", "trigger"),
+MAX_NESTED_RUNS = 3
+NEEDS_CLUSTER = ("jar", "maven", "egg", "cran")
+WATCHED = ("RUN_DURATION_SECONDS",)
+NEEDS_FILE = ("spark_python_task", "notebook_task", "sql_task")
+
+
+def check_supported(
+    bundle: Bundle, job: Job, pipelines: Mapping[str, list[str]], *, skip: bool
+) -> frozenset[str]:
+    """The tasks to leave out, in every job that the job runs; none unless `skip`.
+
+    Raises:
+        BundleError: a task cannot run here and `skip` is off, or jobs run each other in a circle.
+    """
+    jobs = _reached(bundle, job, ())
+    found = {
+        task.key: f"{bundle.root / 'databricks.yml'}: task '{task.key}' of job '{each.key}': {said}"
+        for each in jobs
+        for task in each.tasks
+        if (said := _problem(task, each, bundle, pipelines))
     }
-)
-TASK_ABOUT_WORKSPACES = frozenset(
-    {
-        *("compute", "description", "disable_auto_optimization", "environment_key"),
-        *("existing_cluster_id", "job_cluster_key", "libraries", "new_cluster"),
-    }
-)
-JOB_KEYS = JOB_ABOUT_WORKSPACES | {"tasks", "timeout_seconds"}
-TASK_KEYS = TASK_ABOUT_WORKSPACES | {
-    *("task_key", "depends_on", "spark_python_task", "notebook_task"),
-    *("max_retries", "min_retry_interval_millis", "retry_on_timeout", "timeout_seconds"),
-}
-# Where a key is known with one meaning only.
-ONLY = {"run_if": "ALL_SUCCESS", "disabled": False, "source": "WORKSPACE"}
-KIND_KEYS: Mapping[str, frozenset[str]] = {
-    "spark_python_task": frozenset({"python_file", "parameters"}),
-    "notebook_task": frozenset({"notebook_path"}),
-}
-# Databricks leaves any other `{{...}}` as it is.
-DYNAMIC = re.compile(r"\{\{\s*(?:job|task|tasks|input|backfill|workspace)\b[^}]*\}\}")
+    for each in jobs:
+        for rule in (each.settings.get("health") or {}).get("rules") or ():
+            if rule.get("metric") not in WATCHED and not skip:
+                raise BundleError(
+                    f"{bundle.root / 'databricks.yml'}: job '{each.key}': the health metric "
+                    f"{rule.get('metric')} is not watched here; remove it, or leave it out with "
+                    "--skip-unsupported"
+                )
+    if found and not skip:
+        said = next(iter(found.values()))
+        raise BundleError(f"{said}; remove it, or leave it out with --skip-unsupported")
+    return frozenset(found)
 
 
-def check_supported(job: Job) -> None:
-    """Raise a BundleError that names the first thing of `job` that cannot be run here."""
-    _check_keys(job.node, JOB_KEYS, f"job '{job.key}'")
-    for task in job.tasks:
-        what = f"task '{task.key}'"
-        if task.kind not in KIND_KEYS:
-            raise _refused(task.node.get(task.kind), task.kind, what)
-        _check_keys(task.node, TASK_KEYS, what)
-        _check_keys(task.node.get(task.kind), KIND_KEYS[task.kind], f"{task.kind} of {what}")
-        for entry in task.node.get("depends_on").elements:
-            _check_keys(entry, frozenset({"task_key"}), f"depends_on of {what}")
-        _check_values(task, what)
-
-
-def _check_keys(node: Node, known: frozenset[str], what: str) -> None:
-    for key, child in node.items.items():
-        # An empty value, such as `parameters: []`, asks for nothing.
-        if key in known or plain(child) in (None, [], {}, ONLY.get(key)):
-            continue
-        raise _refused(child, f"{key}: {child.value}" if key in ONLY else key, what)
-
-
-def _refused(node: Node, feature: str, what: str) -> BundleError:
-    return BundleError(
-        f"{node.where}: {feature} in {what} is not supported when running here; "
-        "remove it or run the job in a workspace"
-    )
-
-
-def _check_values(task: Task, what: str) -> None:
-    where = task.node.get(task.kind).where
-    if task.file is None:
-        raise BundleError(f"{where}: {what} runs a file of a workspace; name a file of the bundle")
-    if task.kind == "notebook_task" and task.file.suffix != ".py":
+def _reached(bundle: Bundle, job: Job, chain: tuple[str, ...]) -> list[Job]:
+    """The job and every job that it runs."""
+    if job.key in chain:
         raise BundleError(
-            f"{where}: {what} runs {task.file.name}; only notebooks in .py source format run here"
+            f"{bundle.root / 'databricks.yml'}: jobs run each other: "
+            f"{' -> '.join((*chain, job.key))}; remove one run_job_task"
         )
-    for text in (*task.parameters, *task.environment.values()):
-        if DYNAMIC.search(text):
-            raise BundleError(
-                f"{where}: {text} in {what} is a dynamic value, which is not supported when "
-                "running here; write the value"
-            )
+    if len(chain) > MAX_NESTED_RUNS:
+        raise BundleError(
+            f"{bundle.root / 'databricks.yml'}: jobs run each other over {MAX_NESTED_RUNS} deep: "
+            f"{' -> '.join((*chain, job.key))}; flatten them"
+        )
+    by_id = {each.id: each for each in bundle.jobs.values()}
+    found = [job]
+    for task in _each(job):
+        number = str(task.spec.get("job_id"))
+        if task.kind == "run_job_task" and number.isdigit() and int(number) in by_id:
+            found += _reached(bundle, by_id[int(number)], (*chain, job.key))
+    return found
+
+
+def _each(job: Job) -> Iterator[Task]:
+    for task in job.tasks:
+        yield task
+        if task.loop:
+            yield task.loop
+
+
+def _problem(
+    task: Task, job: Job, bundle: Bundle, pipelines: Mapping[str, list[str]]
+) -> str | None:
+    """Why a task cannot run here; None if it can."""
+    if task.kind not in RUNNABLE:
+        return f"{task.kind} is not supported when running here"
+    if task.loop:
+        return _problem(task.loop, job, bundle, pipelines)
+    from_git = job.settings.get("git_source") and task.spec.get("source") != "WORKSPACE"
+    if task.kind in NEEDS_FILE and (task.file is None or from_git):
+        return f"{task.kind} does not run a file of the bundle, which alone is supported here"
+    if task.kind == "run_job_task" and not any(
+        str(job.id) == str(task.spec["job_id"]) for job in bundle.jobs.values()
+    ):
+        return f"job {task.spec['job_id']} is not in the bundle; name it ${{resources.jobs.KEY.id}}"
+    if task.kind == "pipeline_task" and task.spec["pipeline_id"] not in pipelines:
+        return f"pipeline {task.spec['pipeline_id']} has nothing here that updates it"
+    wanted = {name for entry in task.settings.get("libraries") or () for name in entry}
+    for name in NEEDS_CLUSTER:
+        if name in wanted:
+            return f"the library of kind '{name}' is not supported when running here"
+    return None

@@ -1,12 +1,12 @@
-"""A YAML file as a tree whose every node knows the file and line that it came from.
+"""A YAML file as a tree whose every node knows the file, line and column that it came from.
 
 Bundles are merged from many files and overlays; the origin stays with each value, so that an error
 can name it and a relative path is resolved beside the file that declares it.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from ruamel.yaml.error import YAMLError
 from pipelines.errors import BundleError
 
 MAX_DEPTH = 40  # a job needs 12; without a limit a hostile file exhausts the stack
+MAX_BYTES = 2_000_000  # 1,000 tasks, a job's most, need some 300,000
+MAX_VALUES = 100_000  # aliases of aliases make billions of values out of ten lines
 
 Scalar = str | int | float | bool | None
 
@@ -29,11 +31,16 @@ class Node:
     value: "dict[str, Node] | list[Node] | Scalar"
     file: Path
     line: int
+    column: int = 1
 
     @property
     def where(self) -> str:
-        """`file:line`."""
-        return f"{self.file}:{self.line}"
+        """`file:line:column`, counted from 1; of an entry of a mapping, where its key stands."""
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def with_value(self, value: "dict[str, Node] | list[Node] | Scalar") -> "Node":
+        """Another value in the same place."""
+        return replace(self, value=value)
 
     @property
     def items(self) -> "dict[str, Node]":
@@ -55,7 +62,7 @@ class Node:
 
     def get(self, key: str) -> "Node":
         """The child called `key`, or an empty node in the same place."""
-        return self.items.get(key) or Node(None, self.file, self.line)
+        return self.items.get(key) or self.with_value(None)
 
     def text(self, default: str | None = None) -> str:
         """The value as a string; a whole number or a boolean counts, as it does in a workspace."""
@@ -88,44 +95,70 @@ class Node:
         return self.text().lower() == "true"
 
 
-def read_tree(file: Path) -> Node:
+def read_tree(file: Path, *, kept: Collection[str] = ()) -> Node:
     """The tree of a YAML file.
 
+    Args:
+        kept: top-level keys that stay even if they are anchored; others only hold what `*name`
+            repeats further down.
+
     Raises:
-        BundleError: the file is missing, not UTF-8, not YAML, or repeats a key.
+        BundleError: the file is missing, too large, not UTF-8, not YAML, or repeats a key.
     """
     try:
+        if file.stat().st_size > MAX_BYTES:
+            raise BundleError(f"{file}: larger than {MAX_BYTES:,} bytes; part it into includes")
         # The round-trip loader builds no Python objects from tags and refuses duplicate keys.
         document = YAML().load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror}; name a bundle file") from None
     except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise BundleError(f"{file}{line}: not valid YAML: {problem}; correct it") from None
-    tree = _node(document, file, 1, MAX_DEPTH)
-    tree.items  # noqa: B018  the top must be a mapping
-    return tree
+        raise BundleError(f"{file}{place}: not valid YAML: {problem}; correct it") from None
+    tree = _Reader(file).node(document, (0, 0), MAX_DEPTH)
+    unused = _holders(document).difference(kept)
+    return tree.with_value({key: node for key, node in tree.items.items() if key not in unused})
 
 
-def _node(value: Any, file: Path, line: int, depth: int) -> Node:
-    if depth == 0:
-        raise BundleError(f"{file}:{line}: nested over {MAX_DEPTH} deep; flatten it")
-    tag = getattr(getattr(value, "tag", None), "value", None)
-    if tag:
-        raise BundleError(f"{file}:{line}: the tag {tag} is not supported; remove it")
-    if isinstance(value, CommentedMap):
-        lines = {key: value.lc.data[key][0] + 1 if key in value.lc.data else line for key in value}
-        children = {str(k): _node(v, file, lines[k], depth - 1) for k, v in value.items()}
-        return Node(children, file, line)
-    if isinstance(value, CommentedSeq):
-        entries = (
-            _node(entry, file, value.lc.item(index)[0] + 1, depth - 1)
-            for index, entry in enumerate(value)
-        )
-        return Node(list(entries), file, line)
-    return Node(_scalar(value), file, line)
+def _holders(document: Any) -> set[str]:
+    """Top-level keys that only hold what is named by an anchor, to be used further down."""
+    found = document.items() if isinstance(document, CommentedMap) else ()
+    return {str(k) for k, v in found if getattr(getattr(v, "anchor", None), "value", None)}
+
+
+class _Reader:
+    """Makes the nodes of one file, and counts them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._left = MAX_VALUES
+
+    def node(self, value: Any, at: tuple[int, int], depth: int) -> Node:
+        place = Node(None, self._file, at[0] + 1, at[1] + 1)
+        self._left -= 1
+        if self._left < 0:
+            raise BundleError(f"{place.where}: over {MAX_VALUES:,} values; use fewer aliases")
+        if depth == 0:
+            raise BundleError(f"{place.where}: nested over {MAX_DEPTH} deep; flatten it")
+        tag = getattr(getattr(value, "tag", None), "value", None)
+        if tag:
+            raise BundleError(f"{place.where}: the tag {tag} is not supported; remove it")
+        if isinstance(value, CommentedMap):
+            known = value.lc.data or {}  # an alias merged in by << has no place of its own
+            places = {key: known[key][:2] if key in known else at for key in value}
+            return place.with_value(
+                {str(k): self.node(v, places[k], depth - 1) for k, v in value.items()}
+            )
+        if isinstance(value, CommentedSeq):
+            entries = enumerate(value)
+            return place.with_value(
+                [self.node(entry, value.lc.item(i), depth - 1) for i, entry in entries]
+            )
+        if isinstance(value, int) and (getattr(value, "_width", None) or 0) > len(str(abs(value))):
+            raise BundleError(f"{place.where}: a number that begins with 0; quote it to keep it")
+        return place.with_value(_scalar(value))
 
 
 def _scalar(value: Any) -> Scalar:
@@ -150,10 +183,10 @@ def plain(node: Node) -> Any:
 def planted(value: Any, at: Node) -> Node:
     """A plain value as a tree that stands where `at` does."""
     if isinstance(value, Mapping):
-        return Node({k: planted(v, at) for k, v in value.items()}, at.file, at.line)
+        return at.with_value({k: planted(v, at) for k, v in value.items()})
     if isinstance(value, list):
-        return Node([planted(v, at) for v in value], at.file, at.line)
-    return Node(value, at.file, at.line)
+        return at.with_value([planted(v, at) for v in value])
+    return at.with_value(value)
 
 
 def merge(base: Node, overlay: Node, keys: Mapping[str, str], name: str = "") -> Node:
@@ -167,14 +200,14 @@ def merge(base: Node, overlay: Node, keys: Mapping[str, str], name: str = "") ->
         merged = dict(base.value)
         for key, child in overlay.value.items():
             merged[key] = merge(merged[key], child, keys, key) if key in merged else child
-        return Node(merged, base.file, base.line)
+        return base.with_value(merged)
     if isinstance(base.value, list) and isinstance(overlay.value, list):
         if name not in keys:
-            return Node([*base.value, *overlay.value], base.file, base.line)
+            return base.with_value([*base.value, *overlay.value])
         entries = by_key(base, keys[name])
         for key, child in by_key(overlay, keys[name]).items():
             entries[key] = merge(entries[key], child, keys) if key in entries else child
-        return Node(list(entries.values()), base.file, base.line)
+        return base.with_value(list(entries.values()))
     return overlay
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.errors import DiskFullError, DownloadError, JavaError, LakehouseError
 from pipelines.io import s3
-from pipelines.settings import CONF_DIR, Settings
+from pipelines.settings import CONF_DIR, Settings, load_settings
 from pipelines.sources.java import require_java
 
 DELTA = "io.delta:delta-spark_4.2_2.13:4.4.0"
@@ -78,6 +78,11 @@ def session_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
         **settings.spark.conf,
     }
+
+
+def conf_of(env: str, root: str) -> dict[str, str]:
+    """The Spark settings of an environment and a lake: what tasks of any bundle find here."""
+    return session_conf(load_settings(env, overrides={"root": root}))
 
 
 def spark_session(settings: Settings) -> SparkSession:

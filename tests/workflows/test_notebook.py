@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_sql_without_a_session_says_what_to_do(tmp_path: Path) -> None:
         run(notebook(tmp_path, "# MAGIC %sql SELECT 1"), namespace={})
 
 
-@pytest.mark.parametrize("magic", ["pip install x", "run ./other", "sh ls", "scala", "r"])
+@pytest.mark.parametrize("magic", ["pip install x", "sh ls", "scala", "r"])
 def test_unsupported_language_is_refused_before_anything_runs(tmp_path: Path, magic: str) -> None:
     file = notebook(tmp_path, "ran = True", f"# MAGIC %{magic}")
     namespace: dict[str, Any] = {}
@@ -181,3 +182,105 @@ def test_command_writes_the_page_or_names_the_error(tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert failed.stderr.strip().endswith("cell 1 failed: ZeroDivisionError: division by zero")
     assert failed.stderr.count("\n") == 1
+
+
+def test_other_notebooks_are_included_in_the_same_namespace(tmp_path: Path) -> None:
+    (tmp_path / "lib.py").write_text(f"{HEADER}def double(n):\n    return 2 * n\n")
+    file = notebook(tmp_path, "# MAGIC %run ./lib", "double(21)")
+    assert run(file, namespace={})[1].outputs == (42,)
+
+
+def test_included_notebooks_are_checked_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "lib.py").write_text(f"{HEADER}# MAGIC %scala")
+    namespace: dict[str, Any] = {}
+    with pytest.raises(NotebookError, match=r"lib.py:2: %scala is not supported"):
+        run(notebook(tmp_path, "ran = True", "# MAGIC %run ./lib"), namespace=namespace)
+    assert "ran" not in namespace
+    with pytest.raises(NotebookError, match="goes round in a circle"):
+        run(notebook(tmp_path, "# MAGIC %run ./notebook"), namespace={})
+
+
+def test_widgets_have_defaults_and_take_parameters(tmp_path: Path) -> None:
+    cell = "dbutils.widgets.text('day', 'today')\ndbutils.widgets.dropdown('k', 'a', ['a', 'b'])\n"
+    file = notebook(tmp_path, cell, "dbutils.widgets.get('day'), getArgument('k')")
+    assert run(file, namespace={})[1].outputs == (("today", "a"),)
+    assert run(file, namespace={}, widgets={"day": "x"})[1].outputs == (("x", "a"),)
+    missing = notebook(tmp_path, "dbutils.widgets.get('none')")
+    with pytest.raises(NotebookError, match="WidgetError: no widget 'none'; there are: none"):
+        run(missing, namespace={})
+
+
+def test_another_notebook_runs_by_itself_and_gives_back_a_value(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(
+        f"{HEADER}x = dbutils.widgets.get('n')\ndbutils.notebook.exit(x * 2)\nx = 'not reached'\n"
+    )
+    file = notebook(tmp_path, "x = 1", "dbutils.notebook.run('other', 60, {'n': 'ab'}), x")
+    assert run(file, namespace={})[1].outputs == (("abab", 1),)
+    (tmp_path / "other.py").write_text(f"{HEADER}import time\ntime.sleep(9)\n")
+    with pytest.raises(NotebookError, match="TimeoutError"):
+        run(notebook(tmp_path, "dbutils.notebook.run('other', 0.05)"), namespace={})
+
+
+def test_exit_ends_a_notebook_with_success(tmp_path: Path) -> None:
+    results = run(notebook(tmp_path, "dbutils.notebook.exit('done')", "1 / 0"), namespace={})
+    assert [result.outputs for result in results] == [("exit: done\n",)]
+
+
+def test_secrets_come_from_the_environment_and_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_SHOP_API_KEY", "sesame")
+    file = notebook(tmp_path, "key = dbutils.secrets.get('shop', 'api-key')\nprint(f'<{key}>')")
+    namespace: dict[str, Any] = {}
+    assert run(file, namespace=namespace)[0].outputs == ("<[REDACTED]>\n",)
+    assert namespace["key"] == "sesame"
+    failing = notebook(tmp_path, "raise ValueError(dbutils.secrets.get('shop', 'api-key'))")
+    with pytest.raises(NotebookError, match=r"ValueError: \[REDACTED\]"):
+        run(failing, namespace={})
+
+
+def test_files_of_a_workspace_are_kept_beside_the_runs(tmp_path: Path) -> None:
+    cells = (
+        "dbutils.fs.put('/Volumes/a/b/c.txt', 'text')\ndbutils.fs.head('/Volumes/a/b/c.txt')",
+        "dbutils.fs.cp('/Volumes/a/b', 'dbfs:/copy', recurse=True)\n"
+        "[(f.name, f.size) for f in dbutils.fs.ls('dbfs:/copy')]",
+        "dbutils.fs.mv('dbfs:/copy/c.txt', 'dbfs:/d.txt')\ndbutils.fs.rm('dbfs:/copy', True)\n"
+        "[f.name for f in dbutils.fs.ls('dbfs:/')]",
+    )
+    context = json.dumps({"store": str(tmp_path / "state" / "workflows.db")})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKFLOWS_TASK", context)
+        results = run(notebook(tmp_path, *cells), namespace={})
+    assert results[0].outputs == ("text\n",)
+    assert results[1].outputs == ([("c.txt", 4)],)
+    assert [name.strip("/") for name in results[2].outputs[0]] == ["Volumes", "d.txt"]
+    assert (tmp_path / "state" / "dbfs" / "d.txt").read_text() == "text"
+
+
+def test_sql_notebook_and_jupyter_notebook_have_the_same_cells(tmp_path: Path) -> None:
+    sql = tmp_path / "n.sql"
+    sql.write_text(
+        "-- Databricks notebook source\nSELECT 1\n\n-- COMMAND ----------\n\n"
+        "-- MAGIC %python\n-- MAGIC 6 * 7\n"
+    )
+    document = {
+        "cells": [
+            {"cell_type": "markdown", "source": ["# Title"]},
+            {"cell_type": "code", "source": ["%sql\n", "SELECT 1"]},
+            {"cell_type": "code", "source": ["6 * 7"]},
+            {"cell_type": "code", "source": []},
+        ]
+    }
+    jupyter = tmp_path / "n.ipynb"
+    jupyter.write_text(json.dumps(document))
+    assert [c.kind for c in parse(sql.read_text(), name="n.sql")] == ["sql", "python"]
+    cells = parse(jupyter.read_text(), name="n.ipynb")
+    assert [(c.kind, c.source) for c in cells] == [
+        ("md", "# Title"),
+        ("sql", "SELECT 1"),
+        ("python", "6 * 7"),
+    ]
+    for file in (sql, jupyter):
+        assert run(file, namespace={"spark": FakeSpark()})[-1].outputs == (42,)
+    with pytest.raises(NotebookError, match=r"n.ipynb:1: not a Jupyter notebook"):
+        parse("{}", name="n.ipynb")
