@@ -91,11 +91,11 @@ def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     """Learn the order of search results and publish the index that the API answers from."""
     from ml.search import index_search
     from pipelines.io.session import spark_session
-    from serving.lmdb_store import LmdbStore
+    from serving.stores import store_to_write
 
     settings = settings_for(env, root)
-    with writing(settings, "online store", "model") as state:
-        store = LmdbStore(state / "online")
+    with writing(settings, "online store", "model"):
+        store = store_to_write(settings)
         try:
             done = index_search(spark_session(settings), settings, store)
         finally:

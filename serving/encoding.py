@@ -9,6 +9,7 @@ Both times are microseconds since 1970 in UTC, 8 bytes, big-endian, so that byte
 
 import json
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -119,6 +120,11 @@ def read_record(stored: bytes) -> tuple[int, KindInfo]:
     generation, version, at, entries, *further = json.loads(stored)
     until = next((datetime.fromisoformat(text) for text in further if text), None)
     return generation, KindInfo(version, datetime.fromisoformat(at), entries, until)
+
+
+def now() -> int:
+    """In microseconds since 1970."""
+    return time.time_ns() // 1000
 
 
 def microseconds(at: datetime) -> int:

@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from pipelines.errors import LakeError
+from serving.parameters import MAX_ROWS
 from serving.problems import PROBLEMS, ProblemError
 
-MOST_ROWS = 1000
 View = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="a view's name")]
-Rows = Annotated[int, Query(ge=1, le=MOST_ROWS, description="how many, at most")]
+Rows = Annotated[int, Query(ge=1, le=MAX_ROWS, description="how many, at most")]
 
 
 class Page(Protocol):

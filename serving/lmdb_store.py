@@ -1,7 +1,6 @@
 """The online store in a folder: LMDB, read in microseconds by many processes, written by one."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -111,7 +110,7 @@ class LmdbStore:
 
         def work(txn: Any) -> tuple[int, bytes]:
             changed = layout.update(txn, name, first, pairs)
-            return changed, layout.sweep(txn, name, start, _now())
+            return changed, layout.sweep(txn, name, start, encoding.now())
 
         changed, self._swept[name] = self._write(work)
         return changed
@@ -129,7 +128,7 @@ class LmdbStore:
                 return {}
             prefix, info = self._parse(record)
             raw = [(key, txn.get(prefix + name)) for key, name in wanted]
-        now = _now()
+        now = encoding.now()
         return {k: a for k, v in raw if (a := encoding.answer(v, info, now)) is not None}
 
     def kinds(self) -> dict[str, KindInfo]:
@@ -137,7 +136,7 @@ class LmdbStore:
         with self._reading() as txn:
             records = layout.scan(txn, b"k")
             found = {key[1:].decode(): self._parse(record)[1] for key, record in records}
-        now = _now()
+        now = encoding.now()
         return {k: info for k, info in found.items() if not encoding.has_expired(info, now)}
 
     @property
@@ -209,7 +208,3 @@ class LmdbStore:
         remedy = "delete it and run `lakehouse publish`" if damaged else "check who else uses it"
         why = " ".join(str(error).removeprefix(f"{self._path}: ").split()).rstrip(".")
         return StoreError(f"{self._path}: the online store cannot be {done}: {why}; {remedy}")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -6,6 +6,9 @@ from fastapi import Path, Query
 
 ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
 MAX_LIMIT = 100
+MAX_ROWS = 1000
+MAX_QUERY = 256
+MAX_CENTS = 10**12
 
 # `:path` lets an empty id or one with a slash reach validation, which names what is wrong.
 CUSTOMER, ITEM = "{customer_id:path}", "{item_id:path}"
@@ -17,16 +20,16 @@ Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="emp
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
 
-PRICE_RULE = "a price must be a whole number of minor units from 0 to 1000000000000"
+PRICE_RULE = f"a price must be a whole number of minor units from 0 to {MAX_CENTS}"
 
 INVALID = {
     "customer_id": ("INVALID_ID", f"customer_id must be {ID_RULE}"),
     "item_id": ("INVALID_ID", f"item_id must be {ID_RULE}"),
     "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
-    "limit": ("INVALID_LIMIT", "limit must be a whole number from 1 to 1000"),
+    "limit": ("INVALID_LIMIT", f"limit must be a whole number from 1 to {MAX_ROWS}"),
     "view": ("INVALID_VIEW", "a view's name is lower-case words; /v1/views lists them"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
-    "q": ("INVALID_QUERY", "q must be at most 256 characters"),
+    "q": ("INVALID_QUERY", f"q must be at most {MAX_QUERY} characters"),
     "brand": ("INVALID_BRAND", "brand must be at most 128 printable characters"),
     "min_price_cents": ("INVALID_PRICE", PRICE_RULE),
     "max_price_cents": ("INVALID_PRICE", PRICE_RULE),

@@ -11,7 +11,6 @@ Each key begins with a prefix, so that lakes can share a server:
 Transactions are WATCH and MULTI: a server that refuses scripts will do.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -117,7 +116,7 @@ class Layout:
         """Of some entries the keys that have outlived their time to live."""
         cursor, some = pipe.hscan(entries, self._swept.get(name, 0), count=SWEEP_ENTRIES)
         self._swept[name] = cursor
-        now = time.time_ns() // 1000
+        now = encoding.now()
         return [key for key, value in some.items() if encoding.is_over(value, now)]
 
     def _check_ours(self, pipe: Any, name: bytes, generation: int) -> None:

@@ -1,6 +1,5 @@
 """The online store in Redis, for more than one machine."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -114,7 +113,7 @@ class RedisStore:
             raw, info = self._read(kind_name, fields)
         if info is None or raw[0] is None:
             return None
-        now = _now()
+        now = encoding.now()
         found = zip((key for key, _ in wanted), raw[1:], strict=True)
         return {k: a for k, v in found if (a := encoding.answer(v, info, now)) is not None}
 
@@ -123,7 +122,7 @@ class RedisStore:
         with self._errors("read"):
             found = self._redis.hgetall(self._layout.key(b"kinds"))
         told = {name.decode(): encoding.read_record(record)[1] for name, record in found.items()}
-        now = _now()
+        now = encoding.now()
         return {k: info for k, info in told.items() if not encoding.has_expired(info, now)}
 
     def changes(self) -> dict[str, int]:
@@ -197,7 +196,3 @@ class RedisStore:
                 f"{self._url}: the online store cannot be {done}: {why}; see that Redis runs and"
                 " online.redis_url and its password are right"
             ) from None
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -7,14 +7,18 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from serving.parameters import ID_PATTERN, ID_RULE, Category, Limit
+from serving.parameters import (
+    ID_PATTERN,
+    ID_RULE,
+    MAX_CENTS,
+    MAX_QUERY,
+    Category,
+    Limit,
+)
 from serving.problems import PROBLEMS, ProblemError
 from serving.search import SearchIndex
 from serving.search_shelf import SearchShelf
 from serving.search_text import Filters
-
-MAX_QUERY = 256
-MAX_CENTS = 10**12
 
 Text = Annotated[str, Query(max_length=MAX_QUERY, description="words; empty: all, the best first")]
 Customer = Annotated[str, Query(pattern=r"^$|" + ID_PATTERN, description=f"{ID_RULE}; or none")]

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
@@ -40,9 +41,13 @@ class Pages:
     views: Iterable[View]
     _kept: OrderedDict[tuple[object, ...], Page] = field(default_factory=OrderedDict)
 
+    @cached_property
+    def _by_name(self) -> dict[str, View]:
+        return {view.name.split(".")[1]: view for view in self.views}
+
     def comments(self) -> dict[str, str]:
         """View, without its layer -> its grain in a sentence."""
-        return {view.name.split(".")[1]: view.comment for view in self.views}
+        return {name: view.comment for name, view in self._by_name.items()}
 
     def page(self, name: str, where: Mapping[str, str], limit: int) -> Page:
         """The first rows of a view, by its key, that have the given values.
@@ -56,7 +61,7 @@ class Pages:
             ValueError: a column is not the view's, or has no such value; says which.
             LakeError: the view was never refreshed, or only Spark can read it.
         """
-        view = {view.name.split(".")[1]: view for view in self.views}[name]
+        view = self._by_name[name]
         try:
             return self._page(view, where, limit)
         except Refused as refused:

@@ -140,15 +140,13 @@ SMALL_BYTES = 64 << 20  # sources that are read in less than a second
 
 def _loses_extremes(spec: Additive, size: Size) -> bool:
     """Whether totals would find that groups must be recomputed after all: a third more work."""
-    has_extremes = any(state.is_extreme for state in spec.states)
-    return has_extremes and size.removes and size.source_bytes >= SMALL_BYTES
+    return spec.has_extremes and size.removes and size.source_bytes >= SMALL_BYTES
 
 
 def _misfit(spec: Additive, stored: StructType, changed: Sequence[int]) -> str:
     """Why totals cannot be kept here; empty if they can."""
     if not set(changed) <= spec.linear:
         return "a join shows what is missing"
-    has_extremes = any(state.is_extreme for state in spec.states)
     for state in spec.states:
         if state.column not in stored.names:
             return f"it does not store {state.column} yet"
@@ -161,7 +159,7 @@ def _misfit(spec: Additive, stored: StructType, changed: Sequence[int]) -> str:
             return (
                 f"{state.column} is a {of.typeName()}, whose sum depends on the order of its rows"
             )
-        if has_extremes and of.typeName() == "decimal":
+        if spec.has_extremes and of.typeName() == "decimal":
             return f"{state.column} is a decimal beside a least or greatest value"
     return ""
 

@@ -21,7 +21,6 @@ from pipelines.views.sources import Sources
 from pipelines.views.sums import (
     IS_LOST,
     argument_of,
-    has_extremes,
     is_alive,
     net,
     new_totals,
@@ -115,7 +114,7 @@ def by_totals(
     totals = new_totals(_joined(keys, held, names), names, spec)
     stored = [name for name in view.columns if name not in (FILE, ROW)]
     patch = Patch(held.select(FILE, ROW), None, keys.count, [keys.rows, held])
-    if has_extremes(spec):
+    if spec.has_extremes:
         totals = totals.persist()
         lost = find_keys(totals.where(IS_LOST).select(*names), names)
         patch.kept += [totals, lost.rows]
@@ -125,7 +124,7 @@ def by_totals(
             raise UnfitError(f"{lost.count:,} groups lost their least or greatest value")
         totals = totals.where(~F.col(IS_LOST))
     values = _as(_values(totals.where(is_alive(spec)), names, spec), view, stored, strict=False)
-    if has_extremes(spec) and lost.count:
+    if spec.has_extremes and lost.count:
         values = values.unionByName(_recomputed(sources, query, view, spec, lost, names))
     patch.added = _in_files(values, keys.count)
     return patch

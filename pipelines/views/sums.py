@@ -18,13 +18,9 @@ def argument_of(state: State) -> str:
     return f"__of_{state.column}"
 
 
-def has_extremes(spec: Additive) -> bool:
-    return any(state.is_extreme for state in spec.states)
-
-
 def net(signed: DataFrame, names: Sequence[str], spec: Additive) -> DataFrame:
     """What a change adds to the totals of each group that it touches."""
-    if has_extremes(spec):
+    if spec.has_extremes:
         # A row that came in one term and went in another was never there: it is no extreme.
         arguments = [argument_of(state) for state in spec.states if state.argument]
         total = F.sum(WEIGHT).alias(WEIGHT)
@@ -70,7 +66,7 @@ def _added(state: State, spec: Additive) -> list[Column]:
         return [F.sum(counted).alias(state.column)]
     if state.kind == "sum":
         # Weights are 1 and -1 but where equal rows were netted.
-        times = value * F.abs(weight) if has_extremes(spec) else value
+        times = value * F.abs(weight) if spec.has_extremes else value
         came = F.coalesce(F.sum(F.when(weight > 0, times)), F.lit(0))
         went = F.coalesce(F.sum(F.when(weight < 0, times)), F.lit(0))
         return [(came - went).alias(state.column)]

@@ -67,6 +67,11 @@ class Additive:
     linear: frozenset[int]
     whole: frozenset[str]
 
+    @property
+    def has_extremes(self) -> bool:
+        """Whether some totals are least or greatest values."""
+        return any(state.is_extreme for state in self.states)
+
 
 def additive(query: Query, not_null: NotNull) -> Additive:
     """How to keep a view by its totals.

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -79,11 +80,13 @@ def test_workers_are_counted_together() -> None:
 def test_a_request_is_one_line_of_json(
     measured: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = io.StringIO()
+    lines, written = io.StringIO(), threading.Event()
     monkeypatch.setattr(sys, "stderr", lines)
+    monkeypatch.setattr(lines, "flush", written.set, raising=False)
     end = log_to_stderr()
     try:
         measured.get("/v1/prices/i1?region=north", headers={"x-request-id": "trace-1"})
+        assert written.wait(10), "the line follows the answer"
         logging.getLogger("serving.edge").error('two\nlines "quoted"')
     finally:
         end()

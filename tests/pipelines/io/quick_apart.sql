@@ -38,3 +38,4 @@ SELECT item_id FROM p TABLESAMPLE (100 PERCENT)
 SELECT category FROM p EXCEPT SELECT category FROM c
 SELECT explode(array(1, 2)) AS x
 SELECT item_id FROM p AS a WHERE EXISTS (SELECT 1 FROM c AS b WHERE b.item_id = a.item_id)
+SELECT 1 AS one, NULL AS n
