@@ -1,6 +1,6 @@
 """A run that goes on in this process, and what listeners are told of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ class Change:
 
 
 HERE = (State.RUNNING, State.STOPPING)  # an attempt goes on
+Changed = tuple[str, Unit, Unit]  # a unit's key, how it was, how it is
 Listener = Callable[[Change], None]
 
 
@@ -44,16 +45,16 @@ class Active:
     inputs: dict[str, list[Any]] = field(default_factory=dict)
     waiting: list[Event] = field(default_factory=list)
 
-    def changed(self, before: Run) -> Iterator[tuple[str, Unit, Unit]]:
-        """Every unit that is not as it was: its key, how it was, how it is."""
+    def changed(self, before: Run) -> Iterator[Changed]:
+        """Every unit that is not as it was."""
         for key, unit in self.run.units.items():
             old = before.units.get(key, Unit())
             if old is not unit:
                 yield key, old, unit
 
-    def told_since(self, before: Run, now: float) -> Iterator[Change]:
+    def told_of(self, changed: Iterable[Changed], now: float) -> Iterator[Change]:
         """What to say of the units that have changed."""
-        for key, old, unit in self.changed(before):
+        for key, old, unit in changed:
             if old.state in HERE and unit.attempt > old.attempt:  # tried again without a wait
                 waited = replace(unit, state=State.WAITING, attempt=old.attempt)
                 yield self.told(key, waited, now)

@@ -33,9 +33,9 @@ class Flow(Plan):
         """When time alone will change something, if ever."""
         times = [unit.due_at for unit in run.units.values() if unit.state is State.WAITING]
         for key, unit in run.units.items():
-            limit = self.task(key).timeout_seconds
-            if unit.state is State.RUNNING and limit and unit.started_at is not None:
-                times.append(unit.started_at + limit)
+            if unit.state is State.RUNNING and unit.started_at is not None:
+                limit = self.task(key).timeout_seconds
+                times += [unit.started_at + limit] if limit else []
         if self.job.timeout_seconds and run.verdict is None:
             times.append(run.started_at + self.job.timeout_seconds)
         return min((at for at in times if at is not None), default=None)

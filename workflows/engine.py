@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from workflows.active import HERE, Active, Change, Listener, Watcher, flow_of
+from workflows.active import HERE, Active, Change, Changed, Listener, Watcher, flow_of
 from workflows.control import Flow
 from workflows.dynamic import UnknownValueError
 from workflows.events import Cancel, Command, Ended, Event, Run, Start, Stop, Tick
@@ -58,8 +58,7 @@ class Engine:
             run_id = self.store.add(record, state)
             self.store.own(run_id)
             if state is State.NO_ROOM:
-                limit = record.job.max_concurrent_runs
-                self.store.set_state(run_id, state, f"{limit} runs of the job go on already")
+                self.store.set_state(run_id, state, "as many runs of the job go on as may")
             self.store.audit(record.user, "start", run_id, f"{record.job.key} {state}")
         if state is State.RUNNING:
             self._begin(run_id, record)
@@ -71,8 +70,8 @@ class Engine:
 
     def resume(self, run_id: int) -> None:
         """Go on with a run whose runner has died."""
-        record, run = self._kept(run_id), self.store.load(run_id)
         self.store.audit(getpass.getuser(), "resume", run_id)
+        record, run = self._kept(run_id), self.store.load(run_id)
         if run is None:
             self.store.own(run_id)
             self._queued[run_id] = record.job.key
@@ -103,7 +102,7 @@ class Engine:
 
     def active(self) -> list[int]:
         """The runs that go on here."""
-        return list(self._active)
+        return [*self._active]
 
     def wait(self, seconds: float | None = None) -> None:
         """Let something happen: a process end, or time pass, `seconds` at the most."""
@@ -143,7 +142,7 @@ class Engine:
         self._active[run_id] = active
         with self.store.transaction():
             self.store.own(run_id)
-            self.store.save(run_id, None, run)
+            self.store.save(run_id, run, run.units.items())
         self._tell(Change(run_id, record, None, State.RUNNING))
         active.waiting.append(Tick())
         self._settle(run_id)
@@ -171,18 +170,19 @@ class Engine:
             before = active.run
             event = active.waiting.pop(0)
             active.run, commands = active.flow.step(before, event, self._clock())
+            changed = list(active.changed(before))
             with self.store.transaction():
-                self._note_attempts(active, before)
-                self.store.save(run_id, before, active.run)
-            for change in active.told_since(before, self._clock()):
+                self._note_attempts(active, changed)
+                self.store.save(run_id, active.run, [(key, unit) for key, _, unit in changed])
+            for change in active.told_of(changed, self._clock()):
                 self._tell(change)
             for command in commands:
                 self._do(active, command)
         if active.run.state.ended:
             self._end(active)
 
-    def _note_attempts(self, active: Active, before: Run) -> None:
-        for key, old, unit in active.changed(before):
+    def _note_attempts(self, active: Active, changed: list[Changed]) -> None:
+        for key, old, unit in changed:
             again = unit.attempt > old.attempt
             if old.state in HERE and (again or unit.state not in HERE):
                 state = (old.verdict or State.FAILED) if again else unit.state

@@ -167,4 +167,30 @@ def main(channel: int, modules: str = "") -> None:
     gc.freeze()  # a child that collects garbage would copy all our pages
     task = serve(socket.socket(fileno=channel))
     if task:
+        _end(task)
+
+
+def _end(task: Callable[[], object]) -> None:
+    """Run a task and end this process as Python does, but for 3 ms of taking itself apart."""
+    import atexit
+
+    code: object = 0
+    try:
         task()
+    except SystemExit as ended:
+        code = ended.code
+        if code is not None and not isinstance(code, int):
+            sys.stderr.write(f"{code}\n")
+            code = 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    threads = sys.modules.get("threading")
+    if threads is not None:
+        threads._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code & 0xFF if isinstance(code, int) else 0)

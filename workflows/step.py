@@ -136,10 +136,10 @@ class Step:
         if limit and self._verdict is None and self._now >= self._run.started_at + limit:
             self._end_run(State.TIMEDOUT, f"ended after {limit} s by the job's timeout_seconds")
         for key, unit in list(self._units.items()):
-            limit = self._plan.task(key).timeout_seconds
-            if unit.state is not State.RUNNING or not limit or unit.started_at is None:
+            if unit.state is not State.RUNNING or unit.started_at is None:
                 continue
-            if self._now >= unit.started_at + limit:
+            limit = self._plan.task(key).timeout_seconds
+            if limit and self._now >= unit.started_at + limit:
                 said = f"ended after {limit} s by the task's timeout_seconds"
                 self._stop(key, State.TIMEDOUT, said)
 

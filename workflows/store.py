@@ -5,8 +5,7 @@ A step of a run is one transaction.
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workflows.database import Database
@@ -45,18 +44,16 @@ class Store(Database):
         """Keep what a repair changes."""
         self._db.execute("UPDATE runs SET record = ? WHERE run_id = ?", (record.to_json(), run_id))
 
-    def save(self, run_id: int, before: Run | None, run: Run) -> None:
+    def save(self, run_id: int, run: Run, changed: Iterable[tuple[str, Unit]]) -> None:
         """Write what a step has changed."""
         self._db.execute(
             "UPDATE runs SET state = ?, started_at = ?, ended_at = ?, verdict = ?, message = ?"
             " WHERE run_id = ?",
             (run.state, run.started_at, run.ended_at, run.verdict, run.message, run_id),
         )
-        known = before.units if before else {}
-        changed = [(k, u) for k, u in run.units.items() if known.get(k) is not u]
         self._db.executemany(
             "INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)",
-            [(run_id, k, u.state, json.dumps(asdict(u))) for k, u in changed],
+            [(run_id, k, u.state, json.dumps(vars(u))) for k, u in changed],
         )
 
     def set_state(self, run_id: int, state: State, message: str = "") -> None:
