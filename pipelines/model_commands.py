@@ -127,7 +127,7 @@ def bundle(
     """Write the gold views as materialized views of the Databricks pipeline in the bundle."""
     import tempfile
 
-    from pipelines.databricks import PIPELINE_DIR, write_pipeline
+    from pipelines.databricks_views import PIPELINE_DIR, write_pipeline
     from pipelines.io.session import spark_session
 
     folder = out or PIPELINE_DIR

@@ -342,8 +342,9 @@ def test_whatever_happens_every_run_ends_and_keeps_its_promises(
     now, run, open_units = 0.0, flow.new(0.0), dict[str, int]()
     pending: list[Event] = [Tick()]
     ends: dict[str, S] = {}
-    for _ in range(300):
-        event = pending.pop(0) if pending else _next(data, open_units, flow, run)
+    for moment in range(300):
+        calm = moment > 60  # from here on processes end, or a history of ticks alone would not
+        event = pending.pop(0) if pending else _next(data, open_units, run, calm)
         now += data.draw(st.sampled_from([0, 1, 3]))
         wake = flow.wake_at(run)
         if isinstance(event, Tick) and wake is not None:
@@ -387,9 +388,9 @@ def _obey(
             open_units[command.unit] = command.attempt
 
 
-def _next(data: st.DataObject, open_units: dict[str, int], flow: Flow, run: Run) -> Event:
+def _next(data: st.DataObject, open_units: dict[str, int], run: Run, calm: bool) -> Event:
     """A process ends, time passes, or now and then someone cancels."""
-    what = data.draw(st.integers(0, 19))
+    what = 2 if calm else data.draw(st.integers(0, 19))
     if what == 0:
         return Cancel(data.draw(st.sampled_from([None, *run.units])))
     if not open_units or what == 1:

@@ -10,7 +10,7 @@ from pyspark.sql.types import StructType
 from ruamel.yaml import YAML
 from sqlglot import exp
 
-from pipelines.databricks import PIPELINE_DIR, statement, view_schemas, write_pipeline
+from pipelines.databricks_views import PIPELINE_DIR, statement, view_schemas, write_pipeline
 from pipelines.errors import ViewError
 from pipelines.io.read import read
 from pipelines.registry import VIEWS
