@@ -81,7 +81,8 @@ class Pages:
 
 
 def _read(view: View, now: Snapshot, where: Mapping[str, str], limit: int) -> Page:
-    shown = [column for column, _ in view.column_comments]
+    # A view that was edited since is shown as it stands, until its next refresh.
+    shown = [column for column, _ in view.column_comments if column in now.columns]
     select = exp.select(*(exp.column(column, "v", quoted=True) for column in shown))
     for column, value in where.items():
         if column not in shown:
@@ -89,7 +90,8 @@ def _read(view: View, now: Snapshot, where: Mapping[str, str], limit: int) -> Pa
         literal = _literal(now.columns[column], column, value)
         select = select.where(exp.EQ(this=exp.column(column, "v", quoted=True), expression=literal))
     select = select.from_(exp.alias_(exp.to_table(view.name), "v", table=True))
-    select = select.order_by(*(exp.column(key, "v", quoted=True) for key in view.key))
+    keys = [key for key in view.key if key in shown]
+    select = select.order_by(*(exp.column(key, "v", quoted=True) for key in keys))
     rows = quick(select, {view.name: now}, limit).to_pylist()
     tag = f"{now.table_id}.{now.version}"
     return Page(now.version, tag, [{k: _plain(v) for k, v in row.items()} for row in rows])

@@ -1,6 +1,7 @@
 """Pages of gold views: their rows by key and value, as they are now, without a session."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from given import event
@@ -42,6 +43,7 @@ def test_a_page_shows_the_view_as_it_is_now(
     refresh(spark, lake, ["gold.current_prices"])
     now = pages.page("current_prices", {"item_id": "i1", "price_cents": "90"}, 10)
     assert [row["price_cents"] for row in now.rows] == [90]
+    now_all = pages.page("current_prices", {}, 10)
     assert now.version > first.version and now.tag != first.tag
     assert pages.page("current_prices", {"item_id": "i1' OR '1'='1"}, 10).rows == []
     for where, why in (
@@ -53,3 +55,9 @@ def test_a_page_shows_the_view_as_it_is_now(
             pages.page("current_prices", where, 10)
     with pytest.raises(KeyError):
         pages.page("no_such_view", {}, 10)
+
+    (view,) = (view for view in VIEWS if view.name == "gold.current_prices")
+    edited = replace(view, column_comments=(*view.column_comments, ("new", "Not yet there.")))
+    assert Pages(lake, [edited]).page("current_prices", {}, 10).rows == now_all.rows
+    with pytest.raises(ValueError, match="new is not one of item_id"):
+        Pages(lake, [edited]).page("current_prices", {"new": "1"}, 10)
