@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from pipelines.errors import BrokerError
+from serving.parameters import CONTROL
 from serving.problems import PROBLEMS, ProblemError, described
 from serving.sender import Sender
 
@@ -21,7 +22,7 @@ MAX_EVENTS = 500
 MAX_BYTES = 1 << 20
 BODY_S = 10.0  # who sends slowly keeps no connection
 ShortText = Annotated[
-    str, Field(pattern=r"^[^\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]{1,128}$")
+    str, Field(pattern=rf"^[^{CONTROL}\u2028\u2029\u202a-\u202e\u2066-\u2069]{{1,128}}$")
 ]
 ItemId = Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
 Cents = Annotated[int, Field(ge=0, le=10**12)]

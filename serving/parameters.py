@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Path, Query
 
 ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+CONTROL = r"\x00-\x1f\x7f-\x9f"  # not \p{Cc}, which few readers of OpenAPI documents know
 MAX_LIMIT = 100
 MAX_ROWS = 1000
 MAX_QUERY = 256
@@ -18,7 +19,7 @@ ItemId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
 Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
-Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
+Category = Annotated[str, Query(pattern=rf"^[^|{CONTROL}]{{0,128}}$", description="empty: all")]
 
 PRICE_RULE = f"a price must be a whole number of minor units from 0 to {MAX_CENTS}"
 

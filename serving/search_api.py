@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from serving.parameters import (
+    CONTROL,
     ID_PATTERN,
     ID_RULE,
     MAX_CENTS,
@@ -22,7 +23,7 @@ from serving.search_text import Filters
 
 Text = Annotated[str, Query(max_length=MAX_QUERY, description="words; empty: all, the best first")]
 Customer = Annotated[str, Query(pattern=r"^$|" + ID_PATTERN, description=f"{ID_RULE}; or none")]
-Brand = Annotated[str, Query(pattern=r"^\P{Cc}{0,128}$", description="empty: all")]
+Brand = Annotated[str, Query(pattern=rf"^[^{CONTROL}]{{0,128}}$", description="empty: all")]
 Cents = Annotated[int, Query(ge=0, le=MAX_CENTS, description="minor units of the currency")]
 
 
