@@ -35,6 +35,10 @@ class QueryError(LakehouseError):
     exit_code = 2
 
 
+class QueryTimeoutError(LakehouseError):
+    """A user's query took longer than it may."""
+
+
 class MappingError(LakehouseError):
     """A mapping file does not fit the file it maps."""
 

@@ -6,7 +6,7 @@ file or a wrong type is a `ConfigError` that names the file and the line.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml.comments import CommentedMap
@@ -146,6 +146,14 @@ class SearchSettings(_Section):
     seed: int
 
 
+class QuerySettings(_Section):
+    """What `lakehouse query` may read, and how much of the machine one question may take."""
+
+    tables: list[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_*]+$")]]
+    max_rows: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+
+
 class ServingSettings(_Section):
     """The API; away from this machine it needs keys (`lakehouse keys add`)."""
 
@@ -173,6 +181,7 @@ class Settings(_Section):
     model: ModelSettings
     online: OnlineSettings
     search: SearchSettings
+    query: QuerySettings
     serving: ServingSettings
 
     @property
