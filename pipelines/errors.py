@@ -69,6 +69,10 @@ class DownloadError(LakehouseError):
     """A package that is needed once could not be downloaded."""
 
 
+class JarError(LakehouseError):
+    """A jar is not the one that conf/jars.sha256 lists."""
+
+
 class BrokerError(LakehouseError):
     """The Kafka broker could not start, died, or cannot be reached."""
 
