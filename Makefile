@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -27,6 +27,13 @@ lint: .venv/installed  ## style, types and import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r pipelines ml serving workflows supply
+
+audit: .venv/installed  ## known vulnerabilities of the lock; fails where it could not look (ARGS=--offline: the dated list)
+	$(BIN)/python -m supply.audit $(ARGS)
+
+sbom: .venv/installed  ## what the product consists of, as CycloneDX, in build/sbom.json
+	$(BIN)/python -m supply.sbom
 
 bench-ingest: .venv/installed  ## this ingest beside the guides' and librdkafka + Polars + delta-rs
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

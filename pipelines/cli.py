@@ -18,14 +18,17 @@ from pipelines import (  # noqa: F401  # add their commands to `app`
 )
 from pipelines.app import app
 from pipelines.errors import LakehouseError
-from pipelines.running import end_on_signals
-
-STOPPED = 130  # what a shell expects of a program that ended on Ctrl-C
+from pipelines.running import STOPPED, audited, end_on_signals
 
 
 def main() -> int:
     """Run a command; every error that a user is meant to read is one line."""
     end_on_signals()
+    with audited(sys.argv[1:]) as tell:
+        return tell(_run())
+
+
+def _run() -> int:
     try:
         code = int(app(standalone_mode=False) or 0)
         return _fail("stopped", code) if code == STOPPED else code  # typer catches Ctrl-C

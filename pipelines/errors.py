@@ -35,6 +35,10 @@ class QueryError(LakehouseError):
     exit_code = 2
 
 
+class QueryTimeoutError(LakehouseError):
+    """A user's query took longer than it may."""
+
+
 class MappingError(LakehouseError):
     """A mapping file does not fit the file it maps."""
 
@@ -63,6 +67,10 @@ class JavaError(LakehouseError):
 
 class DownloadError(LakehouseError):
     """A package that is needed once could not be downloaded."""
+
+
+class JarError(LakehouseError):
+    """A jar is not the one that conf/jars.sha256 lists."""
 
 
 class BrokerError(LakehouseError):

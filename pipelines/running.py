@@ -1,15 +1,23 @@
 """What every command needs around its work: the lake, its locks, clean endings."""
 
 import contextlib
+import getpass
 import logging
+import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipelines.audit import record, without_values
+from pipelines.errors import ConfigError
 from pipelines.io.lake import locks, open_lake
 from pipelines.settings import Settings, load_settings
+
+STOPPED = 130  # what a shell expects of a program that ended on Ctrl-C
+_asked: list[Settings] = []  # the settings of the command that runs, once they are known
 
 
 def settings_for(env: str, root: str | None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -17,7 +25,52 @@ def settings_for(env: str, root: str | None, overrides: dict[str, Any] | None = 
     given = dict(overrides or {})
     if root:
         given["root"] = root
-    return load_settings(env, overrides=given)
+    settings = load_settings(env, overrides=given)
+    _asked[:] = [settings]
+    return settings
+
+
+@contextlib.contextmanager
+def audited(arguments: Sequence[str]) -> Iterator[Callable[[int], int]]:
+    """Write who ran a command, with what end, into the audit log of its lake, if it has one.
+
+    Yields:
+        What is told the exit code, and returns it.
+    """
+    _asked.clear()
+    begun, code = time.monotonic(), STOPPED
+
+    def tell(number: int) -> int:
+        nonlocal code
+        code = number
+        return number
+
+    try:
+        yield tell
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        raise
+    finally:
+        for settings in _asked:
+            with contextlib.suppress(ConfigError):  # a lake elsewhere may lack a state folder
+                record(
+                    settings.state,
+                    settings.audit.max_mb << 20,
+                    settings.audit.keep_files,
+                    kind="command",
+                    user=_user(),
+                    arguments=without_values(arguments),
+                    env=settings.env,
+                    code=code,
+                    seconds=round(time.monotonic() - begun, 3),
+                )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in some containers
+        return f"uid {os.getuid()}"
 
 
 @contextlib.contextmanager

@@ -4,16 +4,20 @@ Precedence, lowest first: base.yml, the overlay, command-line overrides. An unkn
 file or a wrong type is a `ConfigError` that names the file and the line.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml.comments import CommentedMap
 
 from pipelines.errors import ConfigError
+from pipelines.plaintext import is_secret
 from pipelines.yaml_file import locate, plain, read_yaml
 
+# A folder, or a URI of a storage that Spark writes to, without a user and a password in it.
+ROOT = r"^((s3a?|abfss?|gs|hdfs|dbfs)://[^\s:/?#]+(:\d+)?(/[^\s?#]*)?|[^\x00-\x1f:]+)$"
 CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
 
 
@@ -146,6 +150,21 @@ class SearchSettings(_Section):
     seed: int
 
 
+class QuerySettings(_Section):
+    """What `lakehouse query` may read, and how much of the machine one question may take."""
+
+    tables: list[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z0-9_*]+$")]]
+    max_rows: int = Field(ge=1)
+    timeout_s: float = Field(gt=0)
+
+
+class AuditSettings(_Section):
+    """How much is kept of who asked for what."""
+
+    max_mb: int = Field(ge=1)
+    keep_files: int = Field(ge=0, le=1000)
+
+
 class ServingSettings(_Section):
     """The API; away from this machine it needs keys (`lakehouse keys add`)."""
 
@@ -161,7 +180,7 @@ class Settings(_Section):
     """Everything that can differ between environments."""
 
     env: str
-    root: str = Field(min_length=1)
+    root: str = Field(pattern=ROOT)
     state_dir: str
     source: SourceSettings
     ingest: IngestSettings
@@ -173,6 +192,8 @@ class Settings(_Section):
     model: ModelSettings
     online: OnlineSettings
     search: SearchSettings
+    query: QuerySettings
+    audit: AuditSettings
     serving: ServingSettings
 
     @property
@@ -195,6 +216,8 @@ class Settings(_Section):
         """A folder or URI; a relative path is meant from the lake's root."""
         if "://" in path or Path(path).is_absolute():
             return path
+        if ".." in Path(path).parts:
+            raise ConfigError(f"{path!r} leads out of the lake; write an absolute path or a URI")
         if "://" in self.root:
             return f"{self.root.rstrip('/')}/{path}"
         return str(Path(self.root).expanduser().absolute() / path)
@@ -217,9 +240,15 @@ def load_settings(
         ConfigError: a file is missing or malformed, a key unknown, a value of the wrong type.
     """
     base_file, overlay_file = conf_dir / "base.yml", conf_dir / f"{env}.yml"
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", env):
+        raise ConfigError(f"{env!r:.80} names no environment; use A-Z a-z 0-9 _ -")
     base, overlay = _read_yaml(base_file), _read_yaml(overlay_file)
     merged: dict[str, Any] = {"env": env} | _merge(base, overlay)
+    _refuse_secrets(overlay_file, overlay)
+    _refuse_secrets(base_file, base)
     for dotted, value in (overrides or {}).items():
+        if is_secret("", str(value)):
+            raise ConfigError(f"the command line: '{dotted}' holds a secret; take it out")
         _put(merged, dotted.split("."), value)
     try:
         return Settings.model_validate(merged)
@@ -242,6 +271,23 @@ def _read_yaml(path: Path) -> CommentedMap:
         known = ", ".join(sorted(f.stem for f in path.parent.glob("*.yml") if f.stem != "base"))
         raise ConfigError(f"{path}: no such settings file; environments here: {known or 'none'}")
     return read_yaml(path, ConfigError)
+
+
+def _refuse_secrets(path: Path, document: Mapping[str, Any]) -> None:
+    """Settings are committed: what is secret comes from the environment or a secret scope."""
+
+    def walk(node: Any, key: tuple[str | int, ...]) -> None:
+        if isinstance(node, Mapping | list):
+            entries = node.items() if isinstance(node, Mapping) else enumerate(node)
+            for name, below in entries:
+                walk(below, (*key, name))
+        elif isinstance(node, str) and is_secret(str(key[-1]), node):
+            raise ConfigError(
+                f"{locate(key, (path, document))}: '{'.'.join(map(str, key))}' holds a secret in "
+                "plain text; take it out, make a new one, and set that in the environment"
+            )
+
+    walk(document, ())
 
 
 def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
-from pipelines.errors import CorrectionError
+from pipelines.errors import CheckError, CorrectionError
 from pipelines.running import settings_for, writing
 from pipelines.streams import OUTCOMES, StreamState, load_streams
 
@@ -90,6 +90,25 @@ def replay_quarantine(
     cells += [(f"dropped: {code}", count) for code, count in done.dropped.items()]
     cells += [(f"refused again: {code}", count) for code, count in done.refused.items()]
     show(done, as_json=as_json, text=table(done.table, ("what", "rows"), cells))
+
+
+@app.command()
+def doctor(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+    """Say what is wrong with the lake and the safe repair; changes nothing, exit 1 if it is."""
+    from pipelines.io.doctor import examine
+
+    found = examine(settings_for(env, root))
+    cells = [
+        ("note" if one.is_note else "WRONG", one.place, one.problem, one.repair)
+        for one in found.findings
+    ]
+    title = f"{found.tables} tables, {found.files:,} files"
+    text = table(title, ("is", "where", "what", "do"), cells)
+    counts = {"ok": found.is_sound, "tables": found.tables, "files": found.files}
+    show(counts | {"findings": found.findings}, as_json=as_json, text=text)
+    if not found.is_sound:
+        wrong = [f.place for f in found.findings if not f.is_note]
+        raise CheckError(f"the lake needs repair: {', '.join(wrong)}; see above what to do")
 
 
 @app.command()

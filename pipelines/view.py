@@ -177,9 +177,9 @@ def _line_left_open(sql: str) -> int:
 
 def table_names(select: exp.Query) -> set[str]:
     """Names of the tables that a query reads, common table expressions aside."""
-    own = {cte.alias for cte in select.find_all(exp.CTE)}
-    tables = select.find_all(exp.Table)
-    return {name for table in tables if (name := table_name(table)) not in own}
+    own = {cte.alias.lower() for cte in select.find_all(exp.CTE)}
+    named = (t for t in select.find_all(exp.Table) if isinstance(t.this, exp.Identifier))
+    return {table_name(t) for t in named if t.db or t.name.lower() not in own}
 
 
 def line_of_table(view: View, name: str) -> int:

@@ -9,6 +9,8 @@ from ruamel.yaml.error import YAMLError
 
 from pipelines.errors import LakehouseError
 
+_MAX_BYTES = 1 << 20
+
 
 def read_yaml(path: Path, error_class: type[LakehouseError]) -> CommentedMap:
     """The mapping that a YAML file holds; an empty file is an empty mapping.
@@ -16,6 +18,8 @@ def read_yaml(path: Path, error_class: type[LakehouseError]) -> CommentedMap:
     Raises:
         error_class: not YAML, not UTF-8, unreadable, or not a mapping; with `file:line`.
     """
+    if path.stat().st_size > _MAX_BYTES:
+        raise error_class(f"{path}: more than {_MAX_BYTES >> 20} MiB; that is no file of settings")
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:

@@ -157,7 +157,12 @@ def create_app(
         app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)
     app.add_middleware(Edge, allowed_hosts=shared.hosts)
     app.add_middleware(
-        Telemetry, counts=shared.counts, routes=routes, worker=worker, logs=shared.access_log
+        Telemetry,
+        counts=shared.counts,
+        routes=routes,
+        worker=worker,
+        logs=shared.access_log,
+        audit=shared.audit,
     )
     return app
 

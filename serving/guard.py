@@ -10,9 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.keys import KeyRing
 from serving.problems import problem
 from serving.rates import Rates
-
-# Probes carry no key, and what the API looks like is no secret.
-OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+from serving.telemetry import OPEN
 
 PERSONAL = "/v1/recommendations/"
 

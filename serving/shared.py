@@ -1,8 +1,10 @@
 """What the worker processes of one API have in common, made before they are."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
+from pipelines.audit import record
 from pipelines.errors import ConfigError
 from pipelines.settings import Settings
 from serving.keys import KeyRing
@@ -25,6 +27,7 @@ class Shared:
         hosts: accepted names in `Host`, without the port; None: any. Without keys a page on the
             web could have its own name point at 127.0.0.1 (DNS rebinding).
         access_log: each request is logged.
+        audit: takes the fields of a line of the audit log; None: nobody has a name.
     """
 
     keys: KeyRing | None = None
@@ -33,6 +36,7 @@ class Shared:
     sender: Sender | None = None
     hosts: frozenset[str] | None = LOOPBACK_NAMES
     access_log: bool = False
+    audit: Callable[..., None] | None = None
 
 
 def shared(settings: Settings, *, is_local: bool) -> Shared:
@@ -61,7 +65,13 @@ def shared(settings: Settings, *, is_local: bool) -> Shared:
         sender=KafkaSender(kafka) if has_broker else None,
         hosts=_hosts(serving.allowed_hosts, needs_keys),
         access_log=serving.access_log,
+        audit=_audit(settings) if keys is not None else None,
     )
+
+
+def _audit(settings: Settings) -> Callable[..., None]:
+    at_most = settings.audit.max_mb << 20
+    return partial(record, settings.state, at_most, settings.audit.keep_files, kind="request")
 
 
 def _hosts(named: Iterable[str], has_keys: bool) -> frozenset[str] | None:

@@ -21,6 +21,9 @@ OTHER = ("", "other")  # what no route takes: a million made-up paths are one se
 _SUM = len(STATUSES) + len(BUCKETS_S) + 1  # of a route's cells the one that sums up seconds
 _WIDTH = _SUM + 1
 Route = tuple[str, str]
+# Probes carry no key, and what the API looks like is no secret.
+OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+_AUDITED = ("request_id", "key", "method", "route", "status")
 
 access = logging.getLogger("serving.access")
 
@@ -79,12 +82,20 @@ class Telemetry:
         routes: (method, path template) of every route, and `OTHER`; their places are their cells.
         worker: the number of this process.
         logs: write a line for each request.
+        audit: is told who asked for what; not of what is open to all.
     """
 
     def __init__(
-        self, app: ASGIApp, counts: Counts, routes: list[Route], worker: int, logs: bool
+        self,
+        app: ASGIApp,
+        counts: Counts,
+        routes: list[Route],
+        worker: int,
+        logs: bool,
+        audit: Callable[..., None] | None = None,
     ) -> None:
         self.app, self._counts, self._worker, self._logs = app, counts, worker, logs
+        self._audit = audit
         self._places = {route: place for place, route in enumerate(routes)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,6 +118,9 @@ class Telemetry:
             if route not in self._places:
                 route = OTHER
             self._counts.add(self._worker, self._places[route], status, seconds)
+            if self._audit and scope["path"] not in OPEN:
+                told = _fields(scope, route, status, seconds)
+                self._audit(**{name: told[name] for name in _AUDITED})
             if self._logs:
                 access.info("request", extra={"fields": _fields(scope, route, status, seconds)})
 

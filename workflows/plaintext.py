@@ -1,19 +1,11 @@
 """Secrets that stand in plain text in a bundle: refused, because bundles are committed."""
 
-import re
 from collections.abc import Iterator
 
 from pipelines.errors import BundleError
+from pipelines.plaintext import is_secret
 from workflows.tree import Node
 
-NAMED = re.compile(
-    r"(password|passwd|secret|token|api_?key|access[._-]?key|private_?key|credential)$", re.I
-)
-# AWS access keys, Databricks and GitHub tokens, private keys.
-SHAPED = re.compile(
-    r"\b(AKIA[0-9A-Z]{16}|dapi[0-9a-f]{32}|gh[pousr]_[A-Za-z0-9]{36})\b|-----BEGIN [A-Z ]*PRIVATE"
-)
-REFERS = re.compile(r"\$\{|\{\{")
 # What holds the value of a name that stands elsewhere.
 VALUES = ("default", "value")
 
@@ -26,9 +18,7 @@ def check_no_secret(tree: Node) -> None:
     a secret.
     """
     for name, node in _texts(tree, ""):
-        text = node.text()
-        named = NAMED.search(name) and text and not REFERS.search(text)
-        if named or SHAPED.search(text):
+        if is_secret(name, node.text()):
             raise BundleError(
                 f"{node.where}: '{name}' holds a secret in plain text; write "
                 "{{secrets/SCOPE/KEY}} and set it in the environment"

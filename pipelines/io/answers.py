@@ -17,10 +17,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from sqlglot import exp
 
+from pipelines.errors import QueryError
 from pipelines.io.lake import open_lake
 from pipelines.io.quick import Snapshot, quick, snapshot
 from pipelines.io.quick_types import Refused
 from pipelines.io.select import parse_query
+from pipelines.io.time_limit import spark_stopped_after
 from pipelines.settings import Settings
 from pipelines.view import table_names, unstable
 
@@ -54,10 +56,15 @@ def answer(
         spark: gives the session; called only if the question needs one.
 
     Raises:
-        QueryError: it is not one SELECT, or names an unknown table or column.
+        QueryError: it is not one SELECT, does more than read granted tables, names an unknown
+            column, or `limit` is above what the settings allow.
+        QueryTimeoutError: it took longer than they allow.
         LakeError: there is no lake, or a view that was never refreshed.
     """
-    select = parse_query(sql)
+    may = settings.query
+    if limit > may.max_rows:
+        raise QueryError(f"query: at most {may.max_rows:,} rows; or raise query.max_rows")
+    select = parse_query(sql, may)
     state = open_lake(settings)
     try:
         tables = {name: snapshot(settings, name) for name in sorted(table_names(select))}
@@ -67,7 +74,7 @@ def answer(
     if kept and (found := _kept(kept)) is not None:
         return _of_table(found, "cache")
     try:
-        made, table = _of_duckdb(select, tables, limit)
+        made, table = _of_duckdb(settings, select, tables, limit)
     except Refused as refused:
         made, table = _of_spark(settings, sql, limit, spark(), str(refused))
         # What Spark read may be newer than what was looked at before it was asked.
@@ -83,17 +90,19 @@ def quickly(settings: Settings, sql: str, *, limit: int = 1_000_000) -> pa.Table
     """The answer without Spark and without the cache.
 
     Raises:
-        QueryError: it is not one SELECT, or names an unknown table.
+        QueryError: it is not one SELECT, or does more than read granted tables.
         Refused: it is a question for Spark.
+        QueryTimeoutError: it took longer than the settings allow.
     """
-    select = parse_query(sql)
-    return quick(select, {name: snapshot(settings, name) for name in table_names(select)}, limit)
+    select = parse_query(sql, settings.query)
+    tables = {name: snapshot(settings, name) for name in table_names(select)}
+    return quick(select, tables, limit, settings.query.timeout_s)
 
 
 def _of_duckdb(
-    select: exp.Query, tables: Mapping[str, Snapshot], limit: int
+    settings: Settings, select: exp.Query, tables: Mapping[str, Snapshot], limit: int
 ) -> tuple[Answer, pa.Table]:
-    table = quick(select, tables, limit)
+    table = quick(select, tables, limit, settings.query.timeout_s)
     return _of_table(table, "duckdb"), table
 
 
@@ -105,10 +114,12 @@ def _of_spark(
 
     rows = query(session, settings, sql).limit(limit)
     plain = {"string", "int", "bigint", "double", "boolean", "date", "timestamp"}
-    if not {kind for _, kind in rows.dtypes} <= plain or len(set(rows.columns)) < len(rows.columns):
-        found = [row.asDict(recursive=True) for row in rows.collect()]
-        return Answer(tuple(rows.columns), found, "spark", reason), None
-    table = rows.toArrow()
+    with spark_stopped_after(settings.query.timeout_s, session):
+        is_plain = {kind for _, kind in rows.dtypes} <= plain
+        if not is_plain or len(set(rows.columns)) < len(rows.columns):
+            found = [row.asDict(recursive=True) for row in rows.collect()]
+            return Answer(tuple(rows.columns), found, "spark", reason), None
+        table = rows.toArrow()
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             table = table.set_column(place, field.name, table[place].cast(pa.timestamp("us")))

@@ -43,7 +43,7 @@ def checkpoint_id(spark: SparkSession, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class Numbers:
     """Batches of a checkpoint, in order: those begun and those done."""
 
     begun: list[int]
@@ -126,7 +126,7 @@ def _require_sound(
     stage: str,
     path: str,
     table: str,
-    numbers: _Numbers,
+    numbers: Numbers,
     go_on: str,
 ) -> None:
     found = checkpoint_id(spark, path)
@@ -148,8 +148,8 @@ def _require_sound(
         )
 
 
-def _numbers(spark: SparkSession, path: str) -> _Numbers:
+def _numbers(spark: SparkSession, path: str) -> Numbers:
     def numbers(folder: str) -> list[int]:
         return sorted(int(name) for name in names_in(spark, f"{path}/{folder}") if name.isdigit())
 
-    return _Numbers(numbers("offsets"), numbers("commits"))
+    return Numbers(numbers("offsets"), numbers("commits"))

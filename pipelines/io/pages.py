@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, QueryTimeoutError
 from pipelines.io.quick import Snapshot, quick, snapshot
 from pipelines.io.quick_types import INTEGERS, Refused
 from pipelines.settings import Settings
 from pipelines.view import View
 
 _MOST_PAGES = 256  # of at most 1,000 rows each
+_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,13 @@ class Pages:
         Raises:
             KeyError: there is no such view.
             ValueError: a column is not the view's, or has no such value; says which.
-            LakeError: the view was never refreshed, or only Spark can read it.
+            LakeError: the view was never refreshed, only Spark can read it, or it takes too long.
         """
         view = self._by_name[name]
         try:
             return self._page(view, where, limit)
+        except QueryTimeoutError:
+            raise LakeError(f"{view.name}: no answer within {_TIMEOUT_S:g} s") from None
         except Refused as refused:
             raise LakeError(
                 f"{view.name} cannot be read without Spark: {refused}; refresh it, or ask"
@@ -92,7 +95,7 @@ def _read(view: View, now: Snapshot, where: Mapping[str, str], limit: int) -> Pa
     select = select.from_(exp.alias_(exp.to_table(view.name), "v", table=True))
     keys = [key for key in view.key if key in shown]
     select = select.order_by(*(exp.column(key, "v", quoted=True) for key in keys))
-    rows = quick(select, {view.name: now}, limit).to_pylist()
+    rows = quick(select, {view.name: now}, limit, _TIMEOUT_S).to_pylist()
     tag = f"{now.table_id}.{now.version}"
     return Page(now.version, tag, [{k: _plain(v) for k, v in row.items()} for row in rows])
 

@@ -15,9 +15,10 @@ def query(spark: SparkSession, settings: Settings, sql: str) -> DataFrame:
     """The rows of one SELECT over tables such as `gold.sales_hourly`.
 
     Raises:
-        QueryError: it is not one SELECT, or names an unknown table or column.
+        QueryError: it is not one SELECT, does more than read granted tables, or names an unknown
+            column.
     """
-    select = parse_query(sql)
+    select = parse_query(sql, settings.query)
     return run_select(spark, settings, select, versions={})
 
 
@@ -35,14 +36,18 @@ def run_select(
     for name in table_names(select):
         rows = read(spark, settings, name, version=versions.get(name))
         rows.createOrReplaceTempView(_bound(name))
-    bound = select.transform(_rename)
     try:
-        return spark.sql(bound.sql(dialect="spark"))
+        return spark.sql(bound(select))
     except AnalysisException as error:
         message = str(error).splitlines()[0]
         for name in table_names(select):
             message = message.replace(_bound(name), name)
         raise QueryError(f"query: {message}") from None
+
+
+def bound(select: exp.Query) -> str:
+    """The text of a query over the temporary views, without comments, which may hold hints."""
+    return select.transform(_rename).sql(dialect="spark", comments=False)
 
 
 def _bound(name: str) -> str:
@@ -51,6 +56,8 @@ def _bound(name: str) -> str:
 
 def _rename(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Table) and node.db:
-        alias = node.alias or node.name
-        return exp.to_table(_bound(table_name(node))).as_(alias)
+        alias = node.args.get("alias") or exp.TableAlias(this=node.this.copy())
+        node.set("this", exp.to_identifier(_bound(table_name(node))))
+        node.set("db", None)
+        node.set("alias", alias)
     return node

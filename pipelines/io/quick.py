@@ -19,6 +19,7 @@ from sqlglot import exp
 from pipelines.io.lake import table_path
 from pipelines.io.quick_sql import duckdb_sql
 from pipelines.io.quick_types import FAMILIES, Refused
+from pipelines.io.time_limit import stopped_after
 from pipelines.settings import Settings
 
 # Columns that a view keeps for its own refresh begin so; see `io.read`.
@@ -87,11 +88,14 @@ def snapshot(settings: Settings, name: str) -> Snapshot:
     return Snapshot(str(metadata.id), table.version(), columns, files, hidden)
 
 
-def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.Table:
+def quick(
+    select: exp.Query, tables: Mapping[str, Snapshot], limit: int, timeout_s: float
+) -> pa.Table:
     """The first rows of a query; instants are UTC without a zone.
 
     Raises:
         Refused: DuckDB might not answer as Spark does, or fails; Spark then says what is wrong.
+        QueryTimeoutError: it took longer than `timeout_s`.
     """
     asked = select.args["limit"].expression if select.args.get("limit") else None
     if asked is not None and not asked.is_int:
@@ -103,10 +107,20 @@ def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.T
         try:
             for name, table in tables.items():
                 _bind(connection, name, table)
-            answer = connection.sql(sql).to_arrow_table()
+            _shut(connection, tables)
+            with stopped_after(timeout_s, connection.interrupt):
+                answer = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise Refused(f"DuckDB: {str(error).splitlines()[0]}") from None
     return _plain(answer)
+
+
+def _shut(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Snapshot]) -> None:
+    """Leave a connection nothing to open but the tables' own files."""
+    files = [file for table in tables.values() for file in (*table.files, *table.hidden_rows)]
+    connection.execute("SET allowed_paths = $files", {"files": files})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> None:

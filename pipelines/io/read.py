@@ -19,7 +19,7 @@ from pipelines.table import Table
 
 NOT_YET = -1  # the version of a table before its first commit
 HIDDEN = "__"  # opens the name of a column that only the engine of views reads
-_UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
+UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
 
 
 def schema_of(table: Table) -> StructType:
@@ -92,7 +92,7 @@ def last_write(spark: SparkSession, settings: Settings, name: str) -> dict[str, 
         found = commit(spark, settings, name, version)
         if found is None:
             return {}
-        if found.info.get("operation") not in _UPKEEP:
+        if found.info.get("operation") not in UPKEEP:
             return found.info
     return {}
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
@@ -14,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.errors import DiskFullError, DownloadError, JavaError, LakehouseError
 from pipelines.io import s3
+from pipelines.jars import check_jars, digests
 from pipelines.settings import CONF_DIR, Settings, load_settings
 from pipelines.sources.java import require_java
 
@@ -95,6 +97,7 @@ def spark_session(settings: Settings) -> SparkSession:
     Raises:
         JavaError: no Java, or one older than 17.
         DownloadError: the packages are not cached and cannot be downloaded.
+        JarError: one of their jars is not the listed one.
     """
     if SparkContext._active_spark_context or "PYSPARK_GATEWAY_PORT" in os.environ:
         builder = SparkSession.builder
@@ -108,15 +111,30 @@ def spark_session(settings: Settings) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # glibc gives each thread an arena of its own, which a JVM of 100 threads never gives back.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    conf = session_conf(settings)
+    # The user interface, if it is on, binds to this and to nothing else; without it to 0.0.0.0.
+    os.environ.setdefault("SPARK_LOCAL_IP", conf["spark.driver.bindAddress"])
     builder = SparkSession.builder.master(settings.spark.master).appName("retail-lakehouse")
-    for key, value in session_conf(settings).items():
+    for key, value in conf.items():
         builder = builder.config(key, value)
     log = settings.state / "logs" / "spark.log"
+    known = digests()
+    folder = Path(conf.get("spark.jars.ivy", "~/.ivy2.5.2")).expanduser() / "jars"
+    check_jars((jar for jar in sorted(folder.glob("*.jar")) if jar.name in known), known)
     try:
         with _output_to(log), _our_sigint():
-            return builder.getOrCreate()
+            spark = builder.getOrCreate()
+        check_jars(_jars_of(spark), known)  # what was fetched just now too
+        return spark
     except PySparkRuntimeError:
         raise _start_error(log) from None
+
+
+def _jars_of(spark: SparkSession) -> list[Path]:
+    """The local jars that a session was given, its packages among them."""
+    given = spark.sparkContext.getConf().get("spark.jars", "") or ""
+    paths = (unquote(urlsplit(jar).path) for jar in given.split(",") if jar)
+    return [Path(path) for path in paths]
 
 
 @contextlib.contextmanager

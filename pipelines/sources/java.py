@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pipelines.errors import DownloadError, JavaError
+from pipelines.jars import cache_folder, check_jars, digests
 
 MINIMUM_JAVA = 17
 KAFKA_VERSION = "4.2.0"
@@ -56,11 +57,17 @@ def kafka_jars(java: Path) -> Path:
 
     Raises:
         DownloadError: the jars are not there and cannot be downloaded.
+        JarError: one of them is not the listed one.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retail-lakehouse"
+    cache = cache_folder()
     jars = cache / f"kafka-{KAFKA_VERSION}"
-    if jars.is_dir():
-        return jars
+    if not jars.is_dir():
+        _fetch(java, cache, jars)
+    check_jars(jars.glob("*.jar"), digests())
+    return jars
+
+
+def _fetch(java: Path, cache: Path, jars: Path) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".kafka-") as scratch:
@@ -72,7 +79,6 @@ def kafka_jars(java: Path) -> Path:
                     raise
     except OSError as error:
         raise DownloadError(f"Kafka cannot be kept in {cache}: {error}; correct it") from None
-    return jars
 
 
 def _find_java() -> Path | None:

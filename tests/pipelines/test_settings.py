@@ -134,3 +134,70 @@ def test_state_is_kept_under_a_local_lake_unless_set_elsewhere(tmp_path: Path) -
 def test_a_remote_lake_needs_a_local_folder_for_its_state() -> None:
     with pytest.raises(ConfigError, match="'state_dir' is empty"):
         _ = load_settings(overrides={"root": "s3a://bucket/lake", "state_dir": ""}).state
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line", "key"),
+    [
+        ("spark:\n  conf:\n    spark.hadoop.fs.s3a.secret.key: abc\n", 3, "secret.key"),
+        ("spark:\n  conf:\n    a: AKIAIOSFODNN7EXAMPLE\n", 3, "spark.conf.a"),
+        ("spark:\n  conf:\n    x.password: hunter2\n", 3, "x.password"),
+        ("online:\n  redis_url: redis://me:hunter2@host:6379\n", 2, "online.redis_url"),
+        ("source:\n  kinesis:\n    endpoint_url: http://u:p@host\n", 3, "endpoint_url"),
+        ("documents:\n  path: |\n    -----BEGIN RSA PRIVATE KEY-----\n", 2, "documents.path"),
+        ("serving:\n  allowed_hosts: [a, ghp_0123456789abcdefghijABCDEFGHIJ012345]\n", 2, "1"),
+    ],
+)
+def test_a_secret_in_plain_text_is_refused_with_its_line(
+    conf: Path, overlay: str, line: int, key: str
+) -> None:
+    file = conf / "test.yml"
+    file.write_text(overlay)
+    with pytest.raises(ConfigError, match="a secret in plain text; take it out") as raised:
+        load_settings("test", conf_dir=conf)
+    assert str(raised.value).startswith(f"{file}:{line}: ")
+    assert f"{key}'" in str(raised.value)
+    for secret in ("hunter2", "AKIA", "abc", "ghp_"):
+        assert secret not in str(raised.value)
+
+
+def test_a_reference_to_a_secret_is_none(conf: Path) -> None:
+    reference = "${env:STORE_PASSWORD}"
+    (conf / "test.yml").write_text(f"spark:\n  conf:\n    x.password: {reference}\n")
+    assert load_settings("test", conf_dir=conf).spark.conf == {"x.password": reference}
+
+
+@pytest.mark.parametrize("env", ["../base", "/etc/passwd", "a b", "", "a/b", "\x00"])
+def test_an_environment_is_a_name_and_no_path(conf: Path, env: str) -> None:
+    with pytest.raises(ConfigError, match="names no environment"):
+        load_settings(env, conf_dir=conf)
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["http://host/lake", "file:///etc", "s3a://key:word@bucket/x", "s3a:// /x", "a\nb", "jdbc:x:y"],
+)
+def test_a_lake_stands_in_a_folder_or_a_storage_that_is_known(root: str) -> None:
+    with pytest.raises(ConfigError, match=r"^the command line: 'root'") as raised:
+        load_settings(overrides={"root": root})
+    assert "word" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "root", ["lake", "/data/a lake, it's", "~/x", "s3a://bucket/a%20b", "abfss://c@a.dfs.x.net/l"]
+)
+def test_the_usual_places_are_fine(root: str) -> None:
+    assert load_settings(overrides={"root": root}).root == root
+
+
+def test_a_path_of_the_lake_does_not_lead_out_of_it(tmp_path: Path) -> None:
+    settings = load_settings(overrides={"root": str(tmp_path)})
+    assert settings.in_lake("a/b") == str(tmp_path / "a" / "b")
+    with pytest.raises(ConfigError, match="leads out of the lake"):
+        settings.in_lake("landing/../../etc")
+
+
+def test_a_file_that_is_far_too_long_is_not_read(conf: Path) -> None:
+    (conf / "test.yml").write_text("# " + "x" * (1 << 20))
+    with pytest.raises(ConfigError, match="more than 1 MiB"):
+        load_settings("test", conf_dir=conf)

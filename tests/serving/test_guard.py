@@ -1,5 +1,6 @@
 """Keys, scopes and rates, over real sockets and several processes."""
 
+import json
 import multiprocessing
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,15 @@ import httpx
 import pytest
 from shop import KINDS, assert_problem, publish
 
+from pipelines.audit import FILE as AUDIT
 from pipelines.errors import ConfigError
+from pipelines.settings import load_settings
 from serving import keys as keys_module
 from serving.keys import MAX_KEYS, KeyRing, add_key, load_keys, revoke_key
 from serving.lmdb_store import LmdbStore
 from serving.rates import Rates
 from serving.server import BackgroundServer
-from serving.shared import Shared
+from serving.shared import Shared, shared
 
 ITEM = "/v1/prices/i1"
 
@@ -171,3 +174,25 @@ def test_each_key_has_a_cell_of_its_own(tmp_path: Path) -> None:
     add_key(file, "d", ["read"], rate=1, burst=1)
     cells = {key.name: key.cell for key in load_keys(file)}
     assert cells == {"a": 0, "c": 2, "d": 1} and max(cells.values()) < MAX_KEYS
+
+
+def test_who_asked_for_what_is_written_down_without_the_customer(tmp_path: Path) -> None:
+    settings = load_settings(overrides={"root": str(tmp_path), "serving.require_keys": True})
+    header = new(settings.api_keys, "app", "read")
+    store = LmdbStore(tmp_path / "online")
+    publish(store, *KINDS)
+    common = shared(settings, is_local=True)
+    with (
+        BackgroundServer(store, common=common) as server,
+        httpx.Client(base_url=server.url) as client,
+    ):
+        client.get("/healthz")
+        client.get("/v1/recommendations/c-secret", headers=header)
+        client.get("/v1/prices/i1")
+    store.close()
+    told = [json.loads(line) for line in (settings.state / AUDIT).read_text().splitlines()]
+    assert [(one["key"], one["route"], one["status"]) for one in told] == [
+        ("app", "/v1/recommendations/{customer_id}", 200),
+        (None, "other", 401),
+    ]
+    assert "c-secret" not in (settings.state / AUDIT).read_text()

@@ -103,8 +103,9 @@ def _alias(sql: str, before: str, short: str) -> str:
 
 
 def by_duckdb(settings: Settings, sql: str) -> pa.Table:
-    select = parse_query(sql)
-    return quick(select, {name: snapshot(settings, name) for name in table_names(select)}, MANY)
+    select = parse_query(sql, settings.query)
+    tables = {name: snapshot(settings, name) for name in table_names(select)}
+    return quick(select, tables, MANY, settings.query.timeout_s)
 
 
 def by_spark(spark: SparkSession, settings: Settings, sql: str) -> pa.Table:
@@ -174,9 +175,9 @@ def test_a_table_that_is_not_on_this_disk_is_left_to_spark(lake: Settings) -> No
 def test_a_limit_is_the_smaller_of_both(odd_lake: Settings) -> None:
     asked = "SELECT item_id FROM silver.purchases ORDER BY item_id LIMIT {}"
     for given, at_most, rows in ((3, 2, 2), (2, 3, 2), (100, 100, len(PURCHASED))):
-        select = parse_query(asked.format(given))
+        select = parse_query(asked.format(given), odd_lake.query)
         tables = {name: snapshot(odd_lake, name) for name in table_names(select)}
-        assert quick(select, tables, at_most).num_rows == rows
+        assert quick(select, tables, at_most, 60.0).num_rows == rows
 
 
 def test_dates_are_dates(odd_lake: Settings) -> None:
