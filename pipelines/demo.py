@@ -29,6 +29,7 @@ from pipelines.sources.connection import kafka
 from pipelines.sources.dataset import BUILT_IN, open_dataset, send
 from pipelines.views.refresh import refresh
 from serving.lmdb_store import LmdbStore
+from serving.recommender.champion import Champion
 from serving.server import BackgroundServer
 
 
@@ -144,7 +145,9 @@ class Demo:
             with self._stage("publish"):
                 self.result.published = publish(spark, self.settings, store)
             customer = jobs.best_customer(spark, self.settings)
-            with self._stage("ask the API"), BackgroundServer(store) as server:
+            champion = Champion(store, state / "models")
+            asked = BackgroundServer(store, champion=champion)
+            with self._stage("ask the API"), asked as server:
                 url = f"{server.url}/v1/recommendations/{customer}?k=5"
                 with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310
                     self.result.answer = {"customer_id": customer, **json.load(reply)}

@@ -6,43 +6,22 @@ the store directly: a read takes microseconds, a thread for it would take longer
 
 from collections.abc import Iterable
 from datetime import datetime
-from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
+from serving.answers import find, not_ready, stamp, store_of, utc
 from serving.docs_page import docs_page
 from serving.edge import Edge
-from serving.online import Answer, OnlineStore
-from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
-from serving.problems import PROBLEMS, ProblemError, add_handlers
+from serving.online import OnlineStore
+from serving.parameters import ITEM, Category, ItemId, Limit, Region
+from serving.problems import PROBLEMS, add_handlers
+from serving.recommender.champion import Champion
+from serving.recommending import router as recommending
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-class RecommendedItem(BaseModel):
-    item_id: str
-    title: str
-    category: str
-    score: float
-    reason: str
-
-
-class Recommendations(BaseModel):
-    customer_id: str
-    items: list[RecommendedItem]
-    fallback: bool
-    model_version: str
-    as_of: datetime
-
-
-class SimilarItems(BaseModel):
-    item_id: str
-    items: list[RecommendedItem]
-    model_version: str
-    as_of: datetime
 
 
 class TopSeller(BaseModel):
@@ -91,58 +70,36 @@ class Inventory(BaseModel):
 router = APIRouter(responses=PROBLEMS)
 
 
-@router.get("/v1/recommendations/" + CUSTOMER, response_model=Recommendations)
-async def recommendations(request: Request, customer_id: CustomerId, k: Limit = 10) -> JSONResponse:
-    """What to offer a customer; an unknown customer gets what is popular, `fallback` true."""
-    store = _store(request)
-    answer = store.get("recommendations", customer_id)
-    fallback = answer is None
-    if answer is None:
-        answer = store.get("popular", "all")
-    if answer is None:
-        raise _missing(store, "popular", "popular items")
-    body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
-    return JSONResponse(body | _stamp(answer, "model_version"))
-
-
-@router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
-async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
-    """The items most like an item."""
-    answer = _find(request, "similar", item_id, f"item {item_id}")
-    body = {"item_id": item_id, "items": answer.value["items"][:k]}
-    return JSONResponse(body | _stamp(answer, "model_version"))
-
-
 @router.get("/v1/top-sellers", response_model=TopSellers)
 async def top_sellers(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
 ) -> JSONResponse:
     """What sells most, of all or of one category, in all or in one region."""
     category, region = category or "*", region or "*"
-    answer = _find(request, "top_sellers", f"{category}|{region}", "that category and region")
+    answer = find(request, "top_sellers", f"{category}|{region}", "that category and region")
     body = {
         "category": category,
         "region": region,
         "date": answer.value.get("date"),
         "items": answer.value["items"][:k],
     }
-    return JSONResponse(body | _stamp(answer))
+    return JSONResponse(body | stamp(answer))
 
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
 async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The current price of an item, by region; cents are minor units of `currency`."""
-    answer = _find(request, "prices", item_id, f"item {item_id}")
+    answer = find(request, "prices", item_id, f"item {item_id}")
     body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return JSONResponse(body | stamp(answer))
 
 
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
 async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The stock of an item, in units, by region."""
-    answer = _find(request, "inventory", item_id, f"item {item_id}")
+    answer = find(request, "inventory", item_id, f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
-    return JSONResponse(body | _stamp(answer))
+    return JSONResponse(body | stamp(answer))
 
 
 @router.get("/healthz")
@@ -154,14 +111,16 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
     """There is something to serve: 503 until recommendations are published."""
-    kinds = _store(request).kinds()
+    kinds = store_of(request).kinds()
     if "recommendations" not in kinds:
-        raise _not_ready("recommendations")
+        raise not_ready("recommendations")
     told = {
-        kind: {"version": info.version, "as_of": _utc(info.published_at), "entries": info.entries}
+        kind: {"version": info.version, "as_of": utc(info.published_at), "entries": info.entries}
         for kind, info in sorted(kinds.items())
     }
-    return JSONResponse({"status": "ready", "kinds": told})
+    champion = request.app.state.champion
+    loaded = {"model": champion.version, "refused": champion.refused}
+    return JSONResponse({"status": "ready", "kinds": told, "champion": loaded})
 
 
 @router.get("/", include_in_schema=False)
@@ -176,11 +135,17 @@ async def docs(request: Request) -> HTMLResponse:
     return HTMLResponse(page, headers={"content-security-policy": policy})
 
 
-def create_app(store: OnlineStore, *, allowed_hosts: Iterable[str] = LOOPBACK_NAMES) -> FastAPI:
+def create_app(
+    store: OnlineStore,
+    *,
+    champion: Champion | None = None,
+    allowed_hosts: Iterable[str] = LOOPBACK_NAMES,
+) -> FastAPI:
     """The API over a store.
 
     Args:
         store: where the answers are; the caller closes it.
+        champion: ranks items in this process; without it, lists are those of the last batch.
         allowed_hosts: accepted names in `Host`, without the port. A page on the web that has its
             own name point at 127.0.0.1 (DNS rebinding) is refused by it.
     """
@@ -192,43 +157,13 @@ def create_app(store: OnlineStore, *, allowed_hosts: Iterable[str] = LOOPBACK_NA
         redirect_slashes=False,
     )
     app.state.store = store
+    app.state.champion = champion or Champion(store, None)
     app.include_router(router)
+    app.include_router(recommending)
     add_handlers(app)
     app.add_middleware(Edge, allowed_hosts=frozenset(allowed_hosts))
     return app
 
 
-def _store(request: Request) -> OnlineStore:
-    return cast(OnlineStore, request.app.state.store)
-
-
-def _find(request: Request, kind: str, key: str, what: str) -> Answer:
-    """The answer, or 404 where it does not exist, or 503 where its kind was never published."""
-    store = _store(request)
-    answer = store.get(kind, key)
-    if answer is None:
-        raise _missing(store, kind, what)
-    return answer
-
-
-def _missing(store: OnlineStore, kind: str, what: str) -> ProblemError:
-    if kind not in store.kinds():
-        return _not_ready(kind)
-    return ProblemError(HTTPStatus.NOT_FOUND, "NOT_FOUND", f"nothing is known of {what}")
-
-
-def _not_ready(kind: str) -> ProblemError:
-    detail = f"'{kind}' is not published yet; run `lakehouse publish`"
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "NOT_READY", detail)
-
-
 def _of_region(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:
     return rows if region in ("", "*") else [row for row in rows if row["region"] == region]
-
-
-def _stamp(answer: Answer, name: str = "version") -> dict[str, str]:
-    return {name: answer.version, "as_of": _utc(answer.published_at)}
-
-
-def _utc(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

@@ -12,15 +12,28 @@ CUSTOMER, ITEM = "{customer_id:path}", "{item_id:path}"
 ID_RULE = "1 to 128 of A-Z a-z 0-9 . _ : -"
 CustomerId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
 ItemId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
+ForCustomer = Annotated[
+    str, Query(pattern=r"^$|" + ID_PATTERN, description="for whom; empty: nobody in particular")
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
 Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
+MAX_SESSION = 50
+_ITEMS = Query(max_length=MAX_SESSION, description="item ids of this session, repeat the name")
+Session = Annotated[list[Annotated[str, Query(pattern=ID_PATTERN)]], _ITEMS]
+PerCategory = Annotated[int, Query(ge=0, le=MAX_LIMIT, description="of one category; 0: any")]
+Cents = Annotated[int, Query(ge=0, description="minor units of the currency; 0: no bound")]
 
 INVALID = {
     "customer_id": ("INVALID_ID", f"customer_id must be {ID_RULE}"),
     "item_id": ("INVALID_ID", f"item_id must be {ID_RULE}"),
     "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
+    "bought": ("INVALID_SESSION", f"bought: at most {MAX_SESSION} item ids of {ID_RULE}"),
+    "viewed": ("INVALID_SESSION", f"viewed: at most {MAX_SESSION} item ids of {ID_RULE}"),
+    "per_category": ("INVALID_LIMIT", f"per_category must be from 0 to {MAX_LIMIT}"),
+    "min_price": ("INVALID_PRICE", "min_price must be a whole number of minor units"),
+    "max_price": ("INVALID_PRICE", "max_price must be a whole number of minor units"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
     "category": ("INVALID_CATEGORY", "category must be at most 128 printable characters, no |"),
 }

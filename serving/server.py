@@ -16,6 +16,7 @@ from pipelines.settings import Settings
 from serving.api import create_app
 from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
+from serving.recommender.champion import Champion
 
 SECONDS_TO_START = 10.0
 SECONDS_TO_DRAIN = 5
@@ -44,7 +45,10 @@ def serve(
     try:
         store = LmdbStore(settings.state / "online", readonly=True)
         try:
-            _Server(store, listener, announce or _tell).run(sockets=[listener])
+            champion = Champion(store, settings.state / "models")
+            champion.watch()
+            _Server(store, listener, announce or _tell, champion).run(sockets=[listener])
+            champion.close()
         finally:
             store.close()
     finally:
@@ -56,6 +60,7 @@ class BackgroundServer:
 
     Args:
         store: what to serve; the caller closes it.
+        champion: ranks items in this process; the caller closes it.
         port: 0 takes any free one.
 
     Raises:
@@ -63,14 +68,21 @@ class BackgroundServer:
         StoreError: it did not start within 10 s.
     """
 
-    def __init__(self, store: OnlineStore, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._store, self._address = store, (host, port)
+    def __init__(
+        self,
+        store: OnlineStore,
+        *,
+        champion: Champion | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._store, self._champion, self._address = store, champion, (host, port)
         self.url = ""
 
     def __enter__(self) -> Self:
         self._listener = _listen(*self._address)
         started = threading.Event()
-        self._server = _Server(self._store, self._listener, lambda _: started.set())
+        self._server = _Server(self._store, self._listener, lambda _: started.set(), self._champion)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="api", daemon=True
         )
@@ -98,11 +110,15 @@ class _Server(uvicorn.Server):
     """Uvicorn on a socket of ours, saying when it is ready."""
 
     def __init__(
-        self, store: OnlineStore, listener: socket.socket, announce: Callable[[str], None]
+        self,
+        store: OnlineStore,
+        listener: socket.socket,
+        announce: Callable[[str], None],
+        champion: Champion | None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(store),
+                create_app(store, champion=champion),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

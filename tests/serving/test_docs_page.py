@@ -10,7 +10,7 @@ def test_docs_list_every_operation_and_load_nothing(client: httpx.Client) -> Non
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     described = client.get("/openapi.json").json()
-    assert len(described["paths"]) == 7
+    assert len(described["paths"]) == 9
     for path, methods in described["paths"].items():
         assert f"<h2>GET {path}</h2>" in page.text
         assert "422" not in methods["get"]["responses"] or (
