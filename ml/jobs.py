@@ -16,7 +16,6 @@ from pipelines.gold.recommendations import RECOMMENDATIONS
 from pipelines.io.read import read, version_of
 from pipelines.settings import Settings
 from pipelines.silver.purchases import PURCHASES
-from serving.recommender.model import Model
 
 HELD_OUT, DATA = "held out from", f"version of {PURCHASES.name}"
 
@@ -26,18 +25,20 @@ def train_model(spark: SparkSession, settings: Settings) -> tracking.Version:
 
     A model trained on the same data with the same parameters is not trained again.
     """
-    version = version_of(spark, settings, PURCHASES.name)
+    data = version_of(spark, settings, PURCHASES.name)
     parameters = settings.model.model_dump(exclude={"tracking_uri", "top_k", "guards", "batch"})
-    wanted = {**parameters, DATA: version}
+    wanted = {**parameters, DATA: data}
     standing = tracking.find_alias(settings, tracking.CHALLENGER)
     if standing and {key: standing.parameters.get(key) for key in wanted} == {
         key: str(value) for key, value in wanted.items()
     }:
         return standing
-    rows = lines(read(spark, settings, PURCHASES.name, version=version)).persist()
+    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
     trained = train(rows, end_of(rows), settings.model)
-    rows.unpersist()
-    return tracking.register(settings, trained, wanted | {HELD_OUT: trained.start.isoformat()})
+    version = tracking.register(settings, trained, wanted | {HELD_OUT: trained.start.isoformat()})
+    for frame in (rows, trained.served.known.histories, trained.backtest.known.histories):
+        frame.unpersist()
+    return version
 
 
 def evaluate_model(spark: SparkSession, settings: Settings) -> Evaluation:
@@ -128,15 +129,12 @@ def recommend_items(spark: SparkSession, settings: Settings) -> DataFrame:
     champion = tracking.by_alias(settings, tracking.CHAMPION)
     model = tracking.model_of(settings, champion, tracking.SERVED)
     data = version_of(spark, settings, PURCHASES.name)
-    people = histories_now(spark, settings, model, data)
+    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
+    people = histories_at(rows, end_of(rows), model.item_ids.tolist()).persist()
     recommend_batch(people, model, settings, champion.version, data)
+    people.unpersist()
+    rows.unpersist()
     return read(spark, settings, RECOMMENDATIONS.name)
-
-
-def histories_now(spark: SparkSession, settings: Settings, model: Model, data: int) -> DataFrame:
-    """Every customer's history up to the last purchase, by the model's numbers."""
-    rows = lines(read(spark, settings, PURCHASES.name, version=data))
-    return histories_at(rows, end_of(rows), model.item_ids.tolist())
 
 
 def end_of(rows: DataFrame) -> datetime:

@@ -63,8 +63,8 @@ def train(rows: DataFrame, end: datetime, settings: ModelSettings) -> Trained:
     ]
     served = fit(know(before(rows, end), end, settings), taught[:-1], settings)
     backtest = fit(known[0], taught[1:], settings)
-    for one in taught:
-        one.unpersist()
+    for frame in (*taught, *(one.histories for one in known[1:])):
+        frame.unpersist()
     return Trained(served, backtest, starts[0])
 
 

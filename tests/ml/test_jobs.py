@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from ml import jobs, tracking
 from ml.batch import recommend_batch
+from ml.features import histories_at, lines
 from ml.publish import publish
 from pipelines.errors import ModelError
 from pipelines.gold.recommendations import PARTS, RECOMMENDATIONS
@@ -77,7 +78,8 @@ def in_parts_and_interrupted(
     champion = tracking.by_alias(settings, tracking.CHAMPION)
     model = tracking.model_of(settings, champion, tracking.SERVED)
     data = version_of(spark, settings, "silver.purchases")
-    people = jobs.histories_now(spark, settings, model, data).persist()
+    rows = lines(read(spark, settings, "silver.purchases"))
+    people = histories_at(rows, jobs.end_of(rows), model.item_ids.tolist()).persist()
     few = people.count() // 3 + 1
     small = settings.model_copy(update={"model": settings.model.model_copy(update={"batch": few})})
     import ml.batch
