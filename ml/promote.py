@@ -61,17 +61,20 @@ def broken_guards(
         challenger, champion: metrics; those missing of a champion from before guards are not
             compared.
     """
-    own = dict(challenger)
+    before = champion or {}
     broken = []
-    if own["nulls"] > guards.max_null_share:
-        broken.append(f"{own['nulls']:.1%} of customers get a list that is too short")
-    if own["latency_p99_ms"] > guards.max_latency_ms:
-        broken.append(f"p99 latency {own['latency_p99_ms']:.1f} ms > {guards.max_latency_ms} ms")
-    if own["popular_share"] > guards.max_popular_share:
-        broken.append(f"{own['popular_share']:.0%} of all places go to the most popular 100 items")
-    floor = guards.min_coverage_kept * (champion or {}).get("model_coverage", 0.0)
-    if own["model_coverage"] < floor:
-        broken.append(f"coverage {own['model_coverage']:.4f} falls below {floor:.4f}")
+    if challenger["nulls"] > guards.max_null_share:
+        broken.append(f"{challenger['nulls']:.1%} of customers get a list that is too short")
+    if challenger["latency_p99_ms"] > guards.max_latency_ms:
+        took = f"{challenger['latency_p99_ms']:.1f} ms"
+        broken.append(f"p99 latency {took} > {guards.max_latency_ms} ms")
+    ceiling = guards.max_popular_growth * before.get("popular_share", 1.0)
+    if challenger["popular_share"] > ceiling:
+        share = f"{challenger['popular_share']:.0%}"
+        broken.append(f"{share} of all places go to the most recommended 100 items")
+    floor = guards.min_coverage_kept * before.get("model_coverage", 0.0)
+    if challenger["model_coverage"] < floor:
+        broken.append(f"coverage {challenger['model_coverage']:.4f} falls below {floor:.4f}")
     return broken
 
 

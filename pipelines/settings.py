@@ -108,7 +108,7 @@ class PromotionSettings(_Section):
     """What keeps a challenger from becoming champion, however well it ranks."""
 
     max_null_share: float = Field(ge=0, le=1)
-    max_popular_share: float = Field(gt=0, le=1)
+    max_popular_growth: float = Field(ge=1)
     min_coverage_kept: float = Field(ge=0, le=1)
     max_latency_ms: float = Field(gt=0)
 

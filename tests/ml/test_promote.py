@@ -35,6 +35,7 @@ def metrics(**changed: float) -> dict[str, float]:
         (metrics(nulls=0.5), None, None, False, "guard .* 50.0% of customers"),
         (metrics(latency_p99_ms=99), metrics(), SURE, False, "p99 latency 99.0 ms"),
         (metrics(popular_share=0.9), metrics(), SURE, False, "90% of all places"),
+        (metrics(popular_share=0.9), None, None, True, "first model"),
         (metrics(model_coverage=0.01), metrics(), SURE, False, "coverage 0.0100 falls below 0.08"),
         (metrics(model_coverage=0.01), None, None, True, "first model"),
     ],
