@@ -98,7 +98,9 @@ def promote_model(settings: Settings) -> Decision:
                 f"the challenger was not compared with version {champion.version}; run"
                 " `lakehouse evaluate`",
             )
-        lift = Lift(*(challenger.metrics[f"lift_{part}"] for part in ("mean", "low", "high")))
+        lift = Lift(
+            *(challenger.metrics[f"lift_{part}"] for part in ("mean", "low", "high", "ratio"))
+        )
     before = champion.metrics if champion else None
     decision = decide(challenger.metrics, before, lift, settings.model.guards)
     if decision.promoted:

