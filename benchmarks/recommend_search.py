@@ -20,7 +20,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.measure import lake
-from ml.features import holdout_start
 from ml.search_fit import judge, mean_rank
 from ml.search_index import Material, write_index
 from ml.search_learn import Shop, learn, lowest, material, opened, with_rows
@@ -71,7 +70,7 @@ def retail_year(spark: SparkSession) -> tuple[Shop, datetime]:
 
 def quality(shop: Shop, end: datetime, settings: Settings) -> dict[str, float]:
     """MRR@10 of three orders on the last weeks, and the personal one's lift with its interval."""
-    start = holdout_start(end, TEST_WEEKS)
+    start = end - timedelta(weeks=TEST_WEEKS)
     before = Shop(
         shop.items, shop.purchases.where(F.col("occurred_at") < F.lit(start)), shop.prices
     )

@@ -104,17 +104,37 @@ class DedupSettings(_Section):
     horizon_days: int = Field(ge=1)
 
 
-class ModelSettings(_Section):
-    """The recommender: implicit ALS on purchase counts, the last `test_weeks` held out."""
+class PromotionSettings(_Section):
+    """What keeps a challenger from becoming champion, however well it ranks."""
 
+    max_null_share: float = Field(ge=0, le=1)
+    max_popular_growth: float = Field(ge=1)
+    min_coverage_kept: float = Field(ge=0, le=1)
+    max_latency_ms: float = Field(gt=0)
+
+
+class ModelSettings(_Section):
+    """The recommender: item models at several moments, and a ranker over what followed each."""
+
+    test_weeks: int = Field(ge=1)
+    periods: int = Field(ge=1)
+    min_interactions: int = Field(ge=1)
+    learned_items: int = Field(ge=2)
+    min_item_customers: int = Field(ge=1)
+    ridge: float = Field(gt=0)
+    neighbours: int = Field(ge=1)
+    linear_customers: int = Field(ge=1)
     rank: int = Field(ge=1)
     iterations: int = Field(ge=1)
     regularization: float = Field(ge=0)
     alpha: float = Field(gt=0)
-    min_item_purchases: int = Field(ge=1)
-    min_interactions: int = Field(ge=1)
-    test_weeks: int = Field(ge=1)
-    top_k: int = Field(ge=1)
+    trees: int = Field(ge=1)
+    depth: int = Field(ge=1, le=8)
+    step: float = Field(gt=0, le=1)
+    negatives: float = Field(gt=0, le=1)
+    top_k: int = Field(ge=1, le=100)
+    batch: int = Field(ge=1)
+    guards: PromotionSettings
     seed: int
     tracking_uri: str
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 class RecommendedItem(BaseModel):
     item_id: str
-    title: str
-    category: str
+    title: str | None
+    category: str | None
     score: float
     reason: str
 
