@@ -21,6 +21,7 @@ from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Lim
 from serving.problems import PROBLEMS, ProblemError, add_handlers
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
+from serving.suggested_prices import SuggestedPrice, suggestions
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -74,6 +75,7 @@ class Price(BaseModel):
 class Prices(BaseModel):
     item_id: str
     prices: list[Price]
+    suggestions: list[SuggestedPrice]
     version: str
     as_of: datetime
 
@@ -134,9 +136,14 @@ async def top_sellers(
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
 async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
-    """The current price of an item, by region; cents are minor units of `currency`."""
+    """The current price of an item by region, and what to charge instead, if anything.
+
+    Cents are minor units of `currency`.
+    """
     answer = _find(request, "prices", item_id, f"item {item_id}")
-    body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
+    now = _of_region(answer.value["prices"], region)
+    suggested = suggestions(_store(request), item_id, now)
+    body = {"item_id": item_id, "prices": now, "suggestions": suggested}
     return JSONResponse(body | _stamp(answer))
 
 
