@@ -115,6 +115,26 @@ def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def price(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+    """Suggest prices within the guard rails of conf/, and apply them if conf/ says so."""
+    from ml.pricing import price_items
+    from pipelines.gold.elasticities import ELASTICITIES
+    from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
+    from pipelines.io.session import spark_session
+    from serving.stores import store_to_write
+
+    settings = settings_for(env, root)
+    tables = (ELASTICITIES.name, PRICE_SUGGESTIONS.name)
+    with writing(settings, *tables, "model", "online store"):
+        store = store_to_write(settings)
+        try:
+            done = price_items(spark_session(settings), settings, store)
+        finally:
+            store.close()
+    show(done, as_json=as_json, text=done.told)
+
+
+@app.command()
 def serve(
     env: Env = "local",
     root: Root = None,

@@ -6,6 +6,8 @@ from pyspark.sql import DataFrame
 
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
+from pipelines.gold.elasticities import ELASTICITIES
+from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
 from pipelines.gold.recommendations import PARTS, RECOMMENDATIONS
 from pipelines.gold.refreshes import REFRESHES
 from pipelines.silver.batches import BATCHES
@@ -44,6 +46,8 @@ TABLES: tuple[Table, ...] = (
     DOCUMENTS,
     DOCUMENTS_QUARANTINE,
     QUALITY,
+    ELASTICITIES,
+    PRICE_SUGGESTIONS,
     PARTS,
     RECOMMENDATIONS,
     REFRESHES,

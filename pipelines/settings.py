@@ -166,6 +166,26 @@ class SearchSettings(_Section):
     seed: int
 
 
+class PricingSettings(_Section):
+    """Demand by price, and the guard rails within which a price is suggested."""
+
+    weeks: int = Field(ge=8)
+    test_weeks: int = Field(ge=1)
+    min_items: int = Field(ge=1)
+    memory: float = Field(gt=0, lt=1)
+    start_weeks: float = Field(gt=0)
+    item_precision: float = Field(gt=0)
+    min_week_count: int = Field(ge=1)
+    cost_share: float = Field(gt=0, lt=1)
+    margin_floor: float = Field(ge=0, lt=1)
+    largest_step: float = Field(gt=0, lt=1)
+    largest_distance: float = Field(gt=0, lt=1)
+    confidence: float = Field(ge=0.5, lt=1)
+    low_cover_days: float = Field(ge=0)
+    high_cover_days: float = Field(gt=0)
+    apply: bool
+
+
 class ServingSettings(_Section):
     """The API; away from this machine it needs keys (`lakehouse keys add`)."""
 
@@ -193,6 +213,7 @@ class Settings(_Section):
     model: ModelSettings
     online: OnlineSettings
     search: SearchSettings
+    pricing: PricingSettings
     serving: ServingSettings
 
     @property

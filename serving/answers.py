@@ -4,6 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from serving.suggested_prices import SuggestedPrice
+
 
 class RecommendedItem(BaseModel):
     item_id: str
@@ -57,6 +59,7 @@ class Price(BaseModel):
 class Prices(BaseModel):
     item_id: str
     prices: list[Price]
+    suggestions: list[SuggestedPrice]
     version: str
     as_of: datetime
     stale: bool

@@ -28,6 +28,7 @@ from serving.recommending import router as recommending
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
 from serving.shared import Shared
+from serving.suggested_prices import suggestions
 from serving.telemetry import Telemetry, routes_of
 
 router = APIRouter(responses=PROBLEMS)
@@ -51,9 +52,14 @@ async def top_sellers(
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
 async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
-    """The current price of an item, by region; cents are minor units of `currency`."""
+    """The current price of an item by region, and what to charge instead, if anything.
+
+    Cents are minor units of `currency`.
+    """
     answer = find(request, "prices", item_id, f"item {item_id}")
-    body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
+    now = _of_region(answer.value["prices"], region)
+    suggested = suggestions(store_of(request), item_id, now)
+    body = {"item_id": item_id, "prices": now, "suggestions": suggested}
     return answered(body, answer)
 
 

@@ -68,12 +68,16 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     (
         "/v1/prices/i1",
         api.Prices,
-        {"item_id": "i1", "prices": [{"region": r, **PRICE} for r in ("north", "south")]},
+        {
+            "item_id": "i1",
+            "prices": [{"region": r, **PRICE} for r in ("north", "south")],
+            "suggestions": [],
+        },
     ),
     (
         "/v1/prices/i1?region=south",
         api.Prices,
-        {"item_id": "i1", "prices": [{"region": "south", **PRICE}]},
+        {"item_id": "i1", "prices": [{"region": "south", **PRICE}], "suggestions": []},
     ),
     (
         "/v1/inventory/i1?region=north",
