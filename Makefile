@@ -37,7 +37,7 @@ bench-layout: .venv/installed  ## bytes that ten typical questions read, beside 
 bench-maintain: .venv/installed  ## compaction beside OPTIMIZE, delta-rs and a plain copy
 	$(BIN)/python -m benchmarks.maintain
 
-bench-recommend: .venv/installed  ## recommendations beside their peers (ARGS="--only public --seeds 1" for less)
+bench-recommend: .venv/installed  ## recommendations, search and prices beside their peers (ARGS="--quick" for less)
 	$(BIN)/python -m benchmarks.recommend $(ARGS)
 
 bench-small-files: .venv/installed  ## files of a table during 1,000 micro-batches

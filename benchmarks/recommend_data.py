@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipelines.sources.completejourney_data import read_journey
+from pipelines.sources.completejourney_data import Journey, read_journey
 from pipelines.sources.completejourney_json import category_name
 
 RECBOLE = "recbole==1.2.1"
@@ -66,9 +67,14 @@ def as_purchases(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def year() -> pd.DataFrame:
-    """The purchases of the Complete Journey as `silver.purchases` has them, guests apart."""
+def households(one_of: int = 1) -> Journey:
+    """The Complete Journey, of one household of so many."""
     journey = read_journey()
+    return replace(journey, lines=journey.lines.take(journey.lines.household % one_of == 0))
+
+
+def year(journey: Journey) -> pd.DataFrame:
+    """The purchases of the Complete Journey as `silver.purchases` has them, guests apart."""
     bought = journey.lines.take(journey.lines.quantity > 0)
     names = np.array([category_name(row) if row else "" for row in journey.products])
     return pd.DataFrame(

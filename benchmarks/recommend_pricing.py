@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.measure import lake
+from benchmarks.recommend_data import households
 from ml.pricing_fit import Floats
 from ml.pricing_model import fit
 from ml.pricing_panel import weekly
@@ -25,8 +26,8 @@ from ml.pricing_predict import (
     forecast,
     regular,
 )
-from pipelines.settings import PricingSettings
-from pipelines.sources.completejourney_data import Journey, read_journey
+from pipelines.settings import PricingSettings, Settings
+from pipelines.sources.completejourney_data import Journey
 from pipelines.sources.completejourney_json import category_name
 from pipelines.sources.completejourney_promotions import promotions
 
@@ -35,9 +36,8 @@ SEED = 17
 RESAMPLES = 1000
 
 
-def retail_year(spark: SparkSession) -> tuple[DataFrame, DataFrame, datetime]:
+def retail_year(spark: SparkSession, journey: Journey) -> tuple[DataFrame, DataFrame, datetime]:
     """Purchases and promotions as rows of silver, and the instant after the last purchase."""
-    journey = read_journey()
     end = datetime.fromtimestamp(int(journey.lines.at.max()) + 1, UTC).replace(tzinfo=None)
     bought, promoted = _purchases(journey), _promotions(journey)
     return spark.createDataFrame(bought), spark.createDataFrame(promoted), end
@@ -81,14 +81,22 @@ def measured(
     return figures | {"interval_coverage": covered, "gain_low": gains[0], "gain_high": gains[1]}
 
 
-def main() -> dict[str, float]:
+def run(spark: SparkSession, settings: Settings, journey: Journey) -> dict[str, float]:
     """Print the table; returns the figures."""
-    with lake() as (spark, settings):
-        bought, promoted, end = retail_year(spark)
-        figures = measured((bought.persist(), promoted.persist()), end, settings.pricing)
+    bought, promoted, end = retail_year(spark, journey)
+    rows = bought.persist(), promoted.persist()
+    figures = measured(rows, end, settings.pricing)
+    for frame in rows:
+        frame.unpersist()
     covered, error = figures["interval_coverage"], figures["here MAE"]
     print(f"pricing interval_coverage={covered:.3f} mae={error:.3f}")
     return figures
+
+
+def main() -> None:
+    """Pricing alone; `make bench-recommend` has it beside the others."""
+    with lake() as (spark, settings):
+        run(spark, settings, households())
 
 
 def _panel(

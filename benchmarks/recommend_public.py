@@ -30,9 +30,8 @@ from benchmarks.recommend_peers import (
 from benchmarks.recommend_quality import figures
 from ml.items import know
 from ml.linear import linear_model
-from ml.ranker import examples
 from ml.recommend import recommend_all
-from ml.train import fit
+from ml.train import fit, lesson
 from pipelines.settings import ModelSettings
 from serving.recommender.ranking import Wish
 
@@ -49,7 +48,7 @@ SPARK_GRID = [
 BPR_GRID = [
     {"rank": rank, "rate": rate, "iterations": 100} for rank in (32, 64) for rate in (0.01, 0.05)
 ]
-RIDGES = (50.0, 100.0, 200.0, 400.0)
+RIDGES = (100.0, 200.0, 400.0, 800.0)
 FOLDS = 2
 
 
@@ -107,7 +106,9 @@ def run(
             "min_item_customers": 1,
             "neighbours": 400,
             "depth": 3,
+            "iterations": 15,
             **ridge,
+            **own,
         }
     )
     tallies: dict[str, Tally] = {}
@@ -155,12 +156,14 @@ def recommended(
     for fold in range(FOLDS):
         kept, held = split_by_item(rows, 1000 * (seed + 1) + fold)
         wanted = _frame(spark, held).select("customer_id", "item_id")
-        taught.append(examples(know(_frame(spark, kept), moment, settings), wanted, settings))
+        taught.append(lesson(know(_frame(spark, kept), moment, settings), wanted, settings))
     found = fit(know(_frame(spark, rows), moment, settings), taught, settings)
     offered = recommend_all(found.model, found.known.histories, Wish(k=10, bought=False))
     lists: dict[str, list[str]] = {}
     for row in offered.orderBy("customer_id", "rank").collect():
         lists.setdefault(row["customer_id"], []).append(row["item_id"])
+    for one in taught:
+        one.forget()
     return lists
 
 

@@ -31,6 +31,7 @@ from ml.features import lines
 from ml.recommend import recommend_all
 from ml.train import train
 from pipelines.settings import ModelSettings
+from pipelines.sources.completejourney_data import Journey
 from serving.recommender.ranking import Wish
 
 ALS_GRID = [
@@ -87,9 +88,9 @@ class Cut:
         return self.judged(every, fresh)
 
 
-def run(spark: SparkSession, settings: ModelSettings) -> tuple[Results, Speeds]:
+def run(spark: SparkSession, settings: ModelSettings, journey: Journey) -> tuple[Results, Speeds]:
     """Ours and each peer, for everything bought and for what was new to the customer; speeds."""
-    rows = year()
+    rows = year(journey)
     end = rows.occurred_at.max() + timedelta(microseconds=1)
     start = end - timedelta(weeks=4)
     valid = Cut(rows, start - timedelta(weeks=4))

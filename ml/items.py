@@ -147,6 +147,7 @@ def no_ranker() -> dict[str, Any]:
         "splits": np.zeros((0, 1), np.int32),
         "thresholds": np.zeros((0, 1), np.float32),
         "leaves": np.zeros((0, 2), np.float32),
+        "blend": np.array([1, 0, 0], np.float32),
     }
 
 

@@ -35,7 +35,8 @@ def train_model(spark: SparkSession, settings: Settings) -> tracking.Version:
         return standing
     rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
     trained = train(rows, end_of(rows), settings.model)
-    version = tracking.register(settings, trained, wanted | {HELD_OUT: trained.start.isoformat()})
+    found = {HELD_OUT: trained.start.isoformat(), "blend": trained.served.model.blend.tolist()}
+    version = tracking.register(settings, trained, wanted | found)
     for frame in (rows, trained.served.known.histories, trained.backtest.known.histories):
         frame.unpersist()
     return version

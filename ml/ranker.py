@@ -23,22 +23,29 @@ _SCHEMA = ", ".join(["label DOUBLE", *(f"{name} FLOAT" for name in FEATURE_NAMES
 _ARROW = pa.schema([("label", pa.float64()), *((name, pa.float32()) for name in FEATURE_NAMES)])
 
 
-def examples(known: Known, wanted: DataFrame, settings: ModelSettings) -> DataFrame:
-    """The candidates of customers who bought something, their features, and whether they bought it.
+def askers(known: Known, wanted: DataFrame) -> DataFrame:
+    """The histories of customers who bought something, and `wanted`: the numbers of what.
 
-    All that were bought, and of the others the share `negatives`, the same at every run.
+    An item that the model does not know has the number -1.
 
     Args:
         known: fitted on nothing that is wanted.
         wanted: customer_id, item_id, each pair once.
     """
     numbered = (
-        wanted.join(F.broadcast(known.numbers), "item_id", "inner")
+        wanted.join(F.broadcast(known.numbers), "item_id", "left")
         .groupBy("customer_id")
-        .agg(F.sort_array(F.collect_list("item")).alias("wanted"))
+        .agg(F.sort_array(F.collect_list(F.coalesce("item", F.lit(-1)))).alias("wanted"))
     )
-    rows = known.histories.join(numbered, "customer_id", "inner")
-    return rows.mapInArrow(_labelled(known.model, settings.negatives, settings.seed), _SCHEMA)
+    return known.histories.join(numbered, "customer_id", "inner")
+
+
+def examples(asking: DataFrame, model: Model, settings: ModelSettings) -> DataFrame:
+    """The candidates of `askers`, their features, and whether they were bought.
+
+    All that were bought, and of the others the share `negatives`, the same at every run.
+    """
+    return asking.mapInArrow(_labelled(model, settings.negatives, settings.seed), _SCHEMA)
 
 
 def _labelled(

@@ -37,6 +37,7 @@ def some_model(
         splits=chance.integers(0, len(FEATURES), (trees, 2**depth - 1)).astype(np.int32),
         thresholds=chance.normal(0.3, 1, (trees, 2**depth - 1)).astype(np.float32),
         leaves=chance.normal(size=(trees, 2**depth)).astype(np.float32),
+        blend=np.array([1, 0.5, 0.25], np.float32),
     )
 
 

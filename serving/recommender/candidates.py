@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from serving.recommender.history import History
 from serving.recommender.model import Codes, Floats, Model
 
-# Candidates of each source. More of any made no difference to the held-out figures.
+# Candidates of each source.
 AGAIN, LINEAR, ALS, POPULAR, REGIONAL, NEW = 150, 200, 40, 100, 40, 20
 
 

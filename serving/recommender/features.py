@@ -56,6 +56,20 @@ class Question:
         higher = len(steps) - np.searchsorted(steps, own, side="right")
         return np.where(self.items < len(scores), np.log1p(higher), last).astype(np.float32)
 
+    def standard(self, scores: Floats) -> Floats:
+        """Scores in standard deviations from the mean of the candidates never bought.
+
+        Items not learned stand with the lowest of those.
+        """
+        learned = self.items < len(scores)
+        fresh = scores[self.items[learned & (self.own < 0)]]
+        if not len(fresh):
+            return np.zeros(len(self.items), np.float32)
+        held = np.where(learned, scores[np.where(learned, self.items, 0)], fresh.min())
+        spread = max(float(fresh.std()), float(np.finfo(np.float32).tiny))
+        apart: Floats = ((held - fresh.mean()) / spread).astype(np.float32)
+        return apart
+
     @cached_property
     def baskets(self) -> Floats:
         return self.personal(self.history.baskets, 0)

@@ -40,6 +40,8 @@ class Model:
         newcomers: (n,) what was first sold lately, in the order of `popular`.
         splits, thresholds: (trees, 2^depth - 1) feature and bound of each inner node, by level.
         leaves: (trees, 2^depth) what each leaf adds to the margin.
+        blend: (3,) how much the ranker's margin, the linear model and the ALS count for the order
+            of what a customer never bought; see `ml.blend`.
     """
 
     item_ids: Texts
@@ -57,6 +59,7 @@ class Model:
     splits: Codes
     thresholds: Floats
     leaves: Floats
+    blend: Floats
 
     @property
     def learned(self) -> int:

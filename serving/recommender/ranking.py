@@ -30,7 +30,8 @@ class Pick:
 
     Attributes:
         item: its number.
-        score: chance that the customer buys it within the weeks that the ranker was taught.
+        score: chance that the customer buys it within the weeks that the ranker was taught; of
+            what was never bought, the chance of what the ranker alone would have put there.
         why: the kind of reason; `because` is the item that a LIKE names, and the days between
             purchases of an AGAIN (0: bought once).
     """
@@ -66,8 +67,9 @@ def recommend(model: Model, history: History, wish: Wish) -> list[Pick]:
     taste = taste_of(model, history)
     items = candidates(model, history, taste, _allowed(model, history, wish))
     question = Question(model, history, taste, items)
-    scores = probabilities(score(question))
-    order = np.lexsort((items, -scores))
+    margin, liking = score(question)
+    scores = probabilities(margin)
+    order = np.lexsort((items, -liking, -margin))
     chosen = _chosen(model, wish, items[order])
     place = np.searchsorted(items, chosen)
     return [
@@ -83,10 +85,27 @@ def told(model: Model, pick: Pick) -> str | None:
     return str(pick.because) if pick.why is Why.AGAIN and pick.because else None
 
 
-def score(question: Question) -> Floats:
-    """The ranker's margin for each candidate."""
+def score(question: Question) -> tuple[Floats, Floats]:
+    """For each candidate a margin to order by, and what decides between equal ones.
+
+    What was bought before has the ranker's margin. What was not keeps the places that the ranker
+    gives to new items, and exchanges them in the order of the blend: trees part items into few
+    steps, the item models tell all of them apart.
+    """
     model = question.model
-    return margins(model.splits, model.thresholds, model.leaves, features(question))
+    margin = margins(model.splits, model.thresholds, model.leaves, features(question))
+    liking: Floats = sources(question, margin) @ model.blend
+    fresh = np.flatnonzero(question.own < 0)
+    blended = fresh[np.argsort(-liking[fresh], kind="stable")]
+    exchanged = margin.copy()
+    exchanged[blended] = -np.sort(-margin[fresh])
+    return exchanged, liking
+
+
+def sources(question: Question, margin: Floats) -> Floats:
+    """What an order can be blended of: (candidates, 3), the margin, linear and ALS scores."""
+    taste = question.taste
+    return np.column_stack([margin, question.standard(taste.linear), question.standard(taste.als)])
 
 
 def _allowed(model: Model, history: History, wish: Wish) -> NDArray[np.bool_] | None:

@@ -10,7 +10,7 @@ from small import SMALL
 
 from ml.batches import histories_of
 from ml.features import bought_between
-from ml.ranker import examples, ranker_arrays
+from ml.ranker import askers, examples, ranker_arrays
 from ml.recommend import recommend_all
 from ml.train import Trained, train
 from pipelines.errors import ModelError
@@ -93,7 +93,7 @@ def test_the_backtest_stops_before_the_held_out_weeks(trained: Trained, rows: Da
     assert trained.start == END - timedelta(weeks=1)
     again = train(rows.where(rows.occurred_at < trained.start), trained.start, SETTINGS).served
     mine, other = trained.backtest.model, again.model
-    for name in ("item_ids", "statistics", "neighbours", "weights", "splits", "leaves"):
+    for name in ("item_ids", "statistics", "neighbours", "weights", "splits", "leaves", "blend"):
         assert np.array_equal(getattr(mine, name), getattr(other, name)), name
 
 
@@ -101,7 +101,8 @@ def test_in_spark_and_on_arrays_the_trees_say_the_same(trained: Trained, rows: D
     """Training, batch and the API use one declaration of the features, and here is the proof."""
     served = trained.served
     wanted = bought_between(rows, END - timedelta(weeks=1), END)
-    table = examples(served.known, wanted, SETTINGS).drop("label").toArrow()
+    asking = askers(served.known, wanted)
+    table = examples(asking, served.model, SETTINGS).drop("label").toArrow()
     features = np.column_stack([table[feature.name].to_numpy() for feature in FEATURES])
     arrays = ranker_arrays(served.ranker, 1.0)
     ours = probabilities(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from serving.recommender.candidates import folded_in, taste_of
 from serving.recommender.features import FEATURES, Question, features
 from serving.recommender.history import History, nobody
-from serving.recommender.ranking import Why, Wish, recommend, told
+from serving.recommender.ranking import Why, Wish, recommend, score, told
 
 MODEL = some_model()
 NAMES = [feature.name for feature in FEATURES]
@@ -115,6 +115,7 @@ def test_a_session_changes_the_answer_without_training() -> None:
         thresholds=np.array([[0.5]], np.float32),  # the first rank is log(1)
         leaves=np.array([[1, -1]], np.float32),
         weights=np.tile(np.array([0.9, 0, 0, 0, 0, 0, 0, 0], np.float32), (30, 1)),
+        blend=np.array([1, 0, 0], np.float32),
     )
     wish = Wish(k=1, bought=False)
     before = recommend(by_linear, nobody(), wish)[0]
@@ -136,6 +137,38 @@ def test_buying_in_a_session_is_as_if_it_stood_in_the_history() -> None:
     assert (after.last_age[at_old], after.first_age[at_old]) == (0, history.first_age[2])
     assert (after.visits, after.last_visit_age) == (history.visits + 1, 0)
     assert history.baskets[2] == a_customer(bought=5).baskets[2], "the history itself is as it was"
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 500), bought=st.integers(0, 30))
+def test_the_blend_exchanges_new_items_among_the_places_of_new_items(
+    seed: int, bought: int
+) -> None:
+    history = a_customer(seed, bought=bought)
+    alone = replace(MODEL, blend=np.array([1, 0, 0], np.float32))
+    before, after = (recommend(model, history, Wish(k=40)) for model in (alone, MODEL))
+    assert [pick.score for pick in before] == [pick.score for pick in after]
+    had = set(history.items.tolist())
+    assert {p.item: p.score for p in before if p.item in had} == {
+        p.item: p.score for p in after if p.item in had
+    }
+    taste = taste_of(MODEL, history)
+    items = np.sort(np.array([p.item for p in after], np.int32))
+    question = Question(MODEL, history, taste, items)
+    liking = dict(zip(items.tolist(), score(question)[1].tolist(), strict=True))
+    new = [liking[p.item] for p in after if p.item not in had]
+    assert new == sorted(new, reverse=True)
+
+
+def test_without_the_ranker_the_order_of_what_is_new_is_the_item_model_s() -> None:
+    history = a_customer(3)
+    model = replace(MODEL, blend=np.array([0, 1, 0], np.float32))
+    new = [p.item for p in recommend(model, history, Wish(k=40)) if p.item not in history.items]
+    linear = taste_of(model, history).linear
+    learned = [item for item in new if item < model.learned]
+    assert learned == sorted(learned, key=lambda item: -linear[item])
+    lowest = min(range(len(learned)), key=lambda place: linear[learned[place]])
+    assert set(new[lowest:]) >= {item for item in new if item >= model.learned}
 
 
 def test_folding_in_solves_the_equation_of_als() -> None:
