@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from ml import tracking
 from ml.features import HISTORY, histories_at, lines
 from ml.jobs import end_of
+from ml.shelf import shelve, tidy
 from ml.similar import bought_together, similar_items
 from pipelines.gold.recommendations import RECOMMENDATIONS
 from pipelines.io.query import query
@@ -180,9 +181,11 @@ def _histories(rows: DataFrame, model: Model) -> Entries:
 
 def _model(model: Model, settings: Settings, champion: tracking.Version) -> Entries:
     """The arrays into a folder of their own, and which folder it is: one key, switched at once."""
-    name = f"{champion.version}-{champion.tags[f'digest of {tracking.SERVED}'][:12]}"
-    digest = model.save(settings.state / MODELS / name)
+    digest = champion.tags[f"digest of {tracking.SERVED}"]
+    name = f"{champion.version}-{digest[:12]}"
+    shelve(settings.state / MODELS, name, model, digest)
     yield "current", {"folder": name, "digest": digest, "model_version": champion.version}
+    tidy(settings.state / MODELS, name)
 
 
 def _top_sellers(spark: SparkSession, settings: Settings) -> Entries:

@@ -33,19 +33,24 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> str:
     return hashlib.sha256((text + "\n").encode()).hexdigest()
 
 
-def load_arrays(folder: Path) -> Arrays:
+def load_arrays(folder: Path, digest: str | None = None) -> Arrays:
     """The arrays of a folder, mapped into memory, after every digest was compared.
 
     Nothing that is pickled is ever read.
+
+    Args:
+        digest: that the manifest must have, as `save_arrays` returned it; None: any.
 
     Raises:
         ModelError: the folder holds no model, a file is missing, or its bytes are others.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        wanted: dict[str, str] = dict(manifest["sha256"])
+        manifest = (folder / MANIFEST).read_bytes()
+        wanted: dict[str, str] = dict(json.loads(manifest)["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{folder}: no model there; run `lakehouse publish`") from None
+    if digest is not None and hashlib.sha256(manifest).hexdigest() != digest:
+        raise ModelError(f"{folder}: it is another model than published; run `lakehouse publish`")
     arrays: Arrays = {}
     for name, digest in wanted.items():
         path = folder / f"{name}.npy"

@@ -57,7 +57,7 @@ class Champion:
             named = self._store.get("model", "current")
             if named is None or (self._loaded and self._loaded[1] == named.value):
                 return False
-            model = load_model(self._folder / named.value["folder"])
+            model = load_model(self._folder / named.value["folder"], named.value["digest"])
         except LakehouseError as error:
             if self.refused != str(error):
                 logger.error("model refused: %s", error)

@@ -107,13 +107,16 @@ class Model:
         )
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path, digest: str | None = None) -> Model:
     """The model of a folder.
+
+    Args:
+        digest: of all of it, see `Model.save`; None: any.
 
     Raises:
         ModelError: it holds none, an array of it differs from its digest, or they do not fit.
     """
-    arrays: dict[str, Any] = load_arrays(folder)
+    arrays: dict[str, Any] = load_arrays(folder, digest)
     names = {field.name for field in fields(Model)}
     if set(arrays) != names:
         apart = ", ".join(sorted(set(arrays) ^ names))

@@ -32,6 +32,14 @@ def test_one_changed_byte_is_refused(tmp_path: Path, name: str) -> None:
         load_model(tmp_path)
 
 
+def test_another_model_than_the_published_one_is_refused(tmp_path: Path) -> None:
+    digest = some_model(1).save(tmp_path)
+    assert load_model(tmp_path, digest).item_ids.size
+    some_model(2).save(tmp_path)
+    with pytest.raises(ModelError, match="another model than published"):
+        load_model(tmp_path, digest)
+
+
 def test_a_missing_array_or_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model there"):
         load_model(tmp_path)
