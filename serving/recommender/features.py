@@ -36,6 +36,14 @@ class Question:
         place = np.minimum(np.searchsorted(held, self.items), len(held) - 1)
         return np.where(held[place] == self.items, place, -1)
 
+    @cached_property
+    def touched(self) -> NDArray[np.bool_]:
+        """(learned,) whether the customer bought it or looked at it."""
+        items = np.concatenate([self.history.items, np.array(self.history.viewed, np.int32)])
+        touched = np.zeros(self.model.learned, np.bool_)
+        touched[items[items < self.model.learned]] = True
+        return touched
+
     def personal(self, values: Floats, absent: float) -> Floats:
         """A value per bought item, for each candidate."""
         padded = np.append(values, np.float32(absent))  # -1 is the last

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.recommender.candidates import Taste, candidates, taste_of
+from serving.recommender.candidates import candidates, taste_of
 from serving.recommender.features import NEVER, Question, features
 from serving.recommender.history import History
 from serving.recommender.model import Codes, Floats, Model
@@ -151,7 +151,7 @@ def _reason(question: Question, at: int) -> tuple[Why, int]:
     if question.baskets[at] > 0:
         interval = float(question.interval[at])
         return Why.AGAIN, round(interval) if interval < NEVER else 0
-    close = _closest(model, question.taste, history, item)
+    close = _closest(question, item)
     if close >= 0:
         return Why.LIKE, close
     if 0 <= history.region < len(model.regional) and item in model.regional[history.region]:
@@ -161,11 +161,11 @@ def _reason(question: Question, at: int) -> tuple[Why, int]:
     return Why.POPULAR, -1
 
 
-def _closest(model: Model, taste: Taste, history: History, item: int) -> int:
+def _closest(question: Question, item: int) -> int:
     """Of what the customer bought or looked at, what the item goes with most; -1 if nothing."""
-    if item >= model.learned or taste.linear[item] <= 0:
+    model = question.model
+    if item >= model.learned or question.taste.linear[item] <= 0:
         return -1
     near, weight = model.neighbours[item], model.weights[item]
-    held = np.isin(near, history.items) | np.isin(near, np.array(history.viewed, np.int32))
-    held &= weight > 0
+    held = question.touched[near] & (weight > 0)
     return int(near[held][np.argmax(weight[held])]) if held.any() else -1
