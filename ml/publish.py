@@ -1,21 +1,21 @@
 """From gold to the online store: the answers that the API gives, each kind switched at once."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from ml import tracking
 from ml.features import HISTORY, histories_at, lines
 from ml.jobs import end_of
+from ml.publish_views import Entries, grouped, of_views
 from ml.shelf import shelve, tidy
 from ml.similar import bought_together, similar_items
+from pipelines.errors import ModelError
 from pipelines.gold.recommendations import RECOMMENDATIONS
-from pipelines.io.query import query
 from pipelines.io.read import read, version_of
 from pipelines.settings import Settings
 from pipelines.silver.items import ITEMS
@@ -30,7 +30,6 @@ POPULAR = 100
 VISITS = ("visits", "recent_visits", "last_visit_age", "region")
 
 Titles = dict[str, Row]
-Entries = Iterator[tuple[str, JSONValue]]
 
 
 def publish(
@@ -39,34 +38,24 @@ def publish(
     store: OnlineStore,
     progress: Callable[[str, int], None] = lambda kind, entries: None,
 ) -> dict[str, int]:
-    """Publish every kind of answer; returns the number of entries per kind.
+    """Publish every kind of answer there is; returns the number of entries per kind.
 
     A kind's version names the gold commit or model that it shows, so publishing again what is
-    already published changes nothing.
+    already published changes nothing. Without a champion, or before its view was refreshed, a kind
+    is left as it is.
+
+    Raises:
+        ModelError: there is neither a champion nor a view to publish.
     """
-    champion = tracking.by_alias(settings, tracking.CHAMPION)
-    model = tracking.model_of(settings, champion, tracking.SERVED)
-    version = champion.version
-    items = read(spark, settings, ITEMS.name).select("item_id", "title", "category")
-    titles = {row["item_id"]: row for row in items.toLocalIterator()}
-    data = version_of(spark, settings, PURCHASES.name)
-    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
-    shown = f"{version}, purchases {data}"
-    kinds: dict[str, tuple[str, Entries]] = {
-        "recommendations": (version, _recommendations(spark, settings, items)),
-        "popular": (version, _popular(model, titles)),
-        "similar": (version, _similar(model, titles)),
-        "together": (shown, _together(rows, model, titles)),
-        "histories": (shown, _histories(rows, model)),
-        "titles": (shown, _titles(model, titles)),
-        "model": (version, _model(model, settings, champion)),
-    }
-    for kind, view, read_entries in (
-        ("top_sellers", "gold.top_sellers", _top_sellers),
-        ("prices", "gold.current_prices", _prices),
-        ("inventory", "gold.inventory_levels", _inventory),
-    ):
-        kinds[kind] = (str(version_of(spark, settings, view)), read_entries(spark, settings))
+    champion = tracking.find_alias(settings, tracking.CHAMPION)
+    kinds = of_views(spark, settings)
+    if champion:
+        kinds = _of_champion(spark, settings, champion) | kinds
+    if not kinds:
+        raise ModelError(
+            "there is nothing to publish yet; run `lakehouse refresh`, or `lakehouse train`,"
+            " `promote` and `recommend`"
+        )
     published = {}
     for kind, (version, entries) in kinds.items():
         ttl = settings.online.ttl_s.get(kind)
@@ -78,8 +67,29 @@ def publish(
             ttl=None if ttl is None else timedelta(seconds=ttl),
         )
         progress(kind, published[kind])
-    rows.unpersist()
     return published
+
+
+def _of_champion(
+    spark: SparkSession, settings: Settings, champion: tracking.Version
+) -> dict[str, tuple[str, Entries]]:
+    """What the champion answers: each kind's version and entries."""
+    model = tracking.model_of(settings, champion, tracking.SERVED)
+    version = champion.version
+    items = read(spark, settings, ITEMS.name).select("item_id", "title", "category")
+    titles = {row["item_id"]: row for row in items.toLocalIterator()}
+    data = version_of(spark, settings, PURCHASES.name)
+    rows = lines(read(spark, settings, PURCHASES.name, version=data))
+    shown = f"{version}, purchases {data}"
+    return {
+        "recommendations": (version, _recommendations(spark, settings, items)),
+        "popular": (version, _popular(model, titles)),
+        "similar": (version, _similar(model, titles)),
+        "together": (shown, _together(rows, model, titles)),
+        "histories": (shown, _histories(rows, model)),
+        "titles": (shown, _titles(model, titles)),
+        "model": (version, _model(model, settings, champion)),
+    }
 
 
 def _recommendations(spark: SparkSession, settings: Settings, items: DataFrame) -> Entries:
@@ -99,7 +109,7 @@ def _recommendations(spark: SparkSession, settings: Settings, items: DataFrame) 
         "score",
         F.coalesce(reason, F.lit(WORDS["popular"])).alias("reason"),
     )
-    yield from _grouped(rows, "customer_id", entry, "items")
+    yield from grouped(rows, "customer_id", entry, "items")
 
 
 def _popular(model: Model, titles: Titles) -> Entries:
@@ -186,63 +196,3 @@ def _model(model: Model, settings: Settings, champion: tracking.Version) -> Entr
     shelve(settings.state / MODELS, name, model, digest)
     yield "current", {"folder": name, "digest": digest, "model_version": champion.version}
     tidy(settings.state / MODELS, name)
-
-
-def _top_sellers(spark: SparkSession, settings: Settings) -> Entries:
-    """Best sellers of the last week, per category and region and for all (`*`)."""
-    rows = query(
-        spark,
-        settings,
-        """
-        WITH last AS (SELECT MAX(sale_date) AS last_date FROM gold.top_sellers),
-        week AS (
-          SELECT t.*, last.last_date FROM gold.top_sellers AS t CROSS JOIN last
-          WHERE t.sale_date > DATE_SUB(last.last_date, 7)
-        ),
-        totals AS (
-          SELECT
-            CONCAT(COALESCE(category, '*'), '|', COALESCE(region, '*')) AS place,
-            item_id, SUM(units) AS units, SUM(revenue_cents) AS revenue_cents,
-            MAX(last_date) AS last_date
-          FROM week
-          GROUP BY GROUPING SETS (
-            (category, region, item_id), (category, item_id), (region, item_id), (item_id)
-          )
-        ),
-        ranked AS (
-          SELECT *, ROW_NUMBER() OVER (
-            PARTITION BY place ORDER BY units DESC, revenue_cents DESC, item_id
-          ) AS rank FROM totals
-        )
-        SELECT r.place, r.rank, r.item_id, i.title, r.units, r.revenue_cents, r.last_date
-        FROM ranked AS r LEFT JOIN silver.items AS i ON r.item_id = i.item_id
-        WHERE r.rank <= 100
-        """,
-    )
-    entry = F.struct("rank", "item_id", "title", "units", "revenue_cents")
-    yield from _grouped(rows, "place", entry, "items", date=F.max("last_date"))
-
-
-def _prices(spark: SparkSession, settings: Settings) -> Entries:
-    rows = read(spark, settings, "gold.current_prices")
-    entry = F.struct("region", "price_cents", "currency", "changed_at")
-    yield from _grouped(rows, "item_id", entry, "prices")
-
-
-def _inventory(spark: SparkSession, settings: Settings) -> Entries:
-    rows = read(spark, settings, "gold.inventory_levels")
-    yield from _grouped(rows, "item_id", F.struct("region", "quantity", "changed_at"), "levels")
-
-
-def _grouped(rows: DataFrame, key: str, entry: Column, name: str, **extra: Column) -> Entries:
-    """One entry per key: its rows as a list under `name`, in the order of their first field.
-
-    Spark makes the JSON; the driver holds one Arrow batch of texts at a time.
-    """
-    further = [column.alias(alias) for alias, column in extra.items()]
-    lists = rows.groupBy(key).agg(F.sort_array(F.collect_list(entry)).alias(name), *further)
-    value = F.to_json(F.struct(name, *extra), {"ignoreNullFields": "false"})
-    table: pa.Table = lists.select(F.col(key).alias("key"), value.alias("value")).toArrow()
-    for batch in table.to_batches():
-        for one, text in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-            yield one, json.loads(text)

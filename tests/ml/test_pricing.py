@@ -54,7 +54,7 @@ def sales(items_each: int) -> list[dict[str, Any]]:
                     {
                         "event_id": f"{category}-{item}-{week}-{line}",
                         "basket_id": f"{category}-{item}-{week}-{line}",
-                        "occurred_at": day + timedelta(hours=line),
+                        "occurred_at": day,
                         "item_id": f"{category}-{item}",
                         "category": category,
                         "quantity": 1,
