@@ -66,6 +66,15 @@ def test_the_whole_life(
     assert not jobs.roll_back(other).promoted, "twice comes to the same"
 
 
+def test_without_a_champion_or_a_view_there_is_nothing_to_publish(
+    spark: SparkSession, lake: Settings
+) -> None:
+    store = LmdbStore(lake.state / "online")
+    with pytest.raises(ModelError, match="nothing to publish yet; run `lakehouse refresh`"):
+        publish(spark, lake, store)
+    store.close()
+
+
 def jobs_done(spark: SparkSession, settings: Settings) -> Settings:
     jobs.recommend_items(spark, settings)
     return settings
