@@ -94,12 +94,17 @@ def run(
     valid = Part(*split_by_item(first, 100 + seeds[0]), shape)
     als = best_of(ALS_GRID, lambda s: valid.of_scores(implicit_als(valid.taste, **s)))  # type: ignore[arg-type]
     bpr = best_of(BPR_GRID, lambda s: valid.of_scores(implicit_bpr(valid.taste, **s)))  # type: ignore[arg-type]
-    own = best_of(SPARK_GRID, lambda s: valid.of_scores(spark_als(spark, valid.taste, **s)))  # type: ignore[arg-type]
-    ridge = best_of(
-        [{"ridge": ridge} for ridge in RIDGES],
-        lambda s: valid.of_scores(linear(valid.taste, s["ridge"])),
-    )
-    print(f"chosen on validation: implicit ALS {als}, BPR {bpr}, Spark ALS {own}, ours {ridge}")
+    fits = [(s, spark_als(spark, valid.taste, **s)) for s in SPARK_GRID]  # type: ignore[arg-type]
+    lines = [({"ridge": ridge}, linear(valid.taste, ridge)) for ridge in RIDGES]
+    own = max(fits, key=lambda fit: valid.of_scores(fit[1]))[0]
+    ridge = max(lines, key=lambda line: valid.of_scores(line[1]))[0]
+    both = max(
+        ((one | other, valid.of_scores(standard(a) + standard(b))) for one, a in lines
+         for other, b in fits),
+        key=lambda pair: pair[1],
+    )[0]  # fmt: skip
+    print(f"chosen on validation: implicit ALS {als}, BPR {bpr}, Spark ALS {own},"
+          f" linear alone {ridge}, ours {both}")  # fmt: skip
     ours = settings.model_copy(
         update={
             "learned_items": shape[1],
@@ -107,8 +112,7 @@ def run(
             "neighbours": 400,
             "depth": 3,
             "iterations": 15,
-            **ridge,
-            **own,
+            **both,
         }
     )
     tallies: dict[str, Tally] = {}
@@ -145,6 +149,12 @@ def linear(taste: sp.csr_matrix, ridge: float) -> Scores:
     ends = np.arange(0, near.size + 1, near.shape[1])
     weights = sp.csr_matrix((weight.ravel(), near.ravel(), ends), (taste.shape[1],) * 2)
     return np.asarray((strength @ weights).toarray(), dtype=np.float32)
+
+
+def standard(scores: Scores) -> Scores:
+    """Scores in standard deviations of each customer's."""
+    apart: Scores = scores - scores.mean(axis=1, keepdims=True)
+    return apart / np.maximum(scores.std(axis=1, keepdims=True), 1e-9)
 
 
 def recommended(
