@@ -8,30 +8,39 @@ from pyspark.sql import functions as F
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over the customers who bought something in the held-out weeks, all in [0, 1]."""
+    """Means over the customers who bought something in the held-out weeks, all in [0, 1].
+
+    Attributes:
+        coverage: share of the items that could be recommended which stand in any list.
+    """
 
     ndcg: float
     recall: float
     coverage: float
 
 
-def evaluate(recommended: DataFrame, truth: DataFrame, catalogue_size: int, k: int = 10) -> Quality:
-    """Score ranked items against what was bought.
+def per_customer(recommended: DataFrame, truth: DataFrame, k: int = 10) -> DataFrame:
+    """Score ranked items against what was bought: customer_id, ndcg, recall, listed.
 
     nDCG@k after Järvelin and Kekäläinen (2002) with binary gains: the sum of 1/log2(rank + 1)
-    over the hits, divided by that of a perfect list. Customers without recommendations score 0.
+    over the hits, divided by that of a perfect list. Recall is of what k places can hold.
+    Customers without recommendations score 0.
 
     Args:
         recommended: customer_id, rank (from 1), item_id.
         truth: customer_id, item_id, without repetition.
-        catalogue_size: number of items that could have been recommended.
     """
     gain = 1 / F.log2(F.col("rank") + 1)
+    best = recommended.where(F.col("rank") <= k)
+    bought = truth.withColumn("bought", F.lit(True))
     hits = (
-        recommended.where(F.col("rank") <= k)
-        .join(truth, ["customer_id", "item_id"], "inner")
+        best.join(bought, ["customer_id", "item_id"], "left")
         .groupBy("customer_id")
-        .agg(F.sum(gain).alias("dcg"), F.count("*").alias("hits"))
+        .agg(
+            F.sum(F.when(F.col("bought"), gain)).alias("dcg"),
+            F.count("bought").alias("hits"),
+            F.count("*").alias("listed"),
+        )
     )
     wanted = truth.groupBy("customer_id").agg(F.count("*").alias("bought"))
     reachable = F.least("bought", F.lit(k))
@@ -40,16 +49,32 @@ def evaluate(recommended: DataFrame, truth: DataFrame, catalogue_size: int, k: i
         F.lit(0.0),
         lambda total, rank: total + 1 / F.log2(rank + 1),
     )
-    per_customer = wanted.join(hits, "customer_id", "left").select(
+    return wanted.join(hits, "customer_id", "left").select(
+        "customer_id",
         (F.coalesce("dcg", F.lit(0.0)) / ideal).alias("ndcg"),
         (F.coalesce("hits", F.lit(0)) / reachable).alias("recall"),
+        F.coalesce("listed", F.lit(0)).alias("listed"),
     )
-    means = per_customer.agg(
-        F.avg("ndcg").alias("ndcg"), F.avg("recall").alias("recall")
-    ).collect()[0]
+
+
+def evaluate(recommended: DataFrame, truth: DataFrame, catalogue_size: int, k: int = 10) -> Quality:
+    """The means of `per_customer`, and the coverage of a catalogue of that size."""
+    means = (
+        per_customer(recommended, truth, k)
+        .agg(F.avg("ndcg").alias("ndcg"), F.avg("recall").alias("recall"))
+        .collect()[0]
+    )
     offered = recommended.where(F.col("rank") <= k).select("item_id").distinct().count()
     return Quality(
         ndcg=means["ndcg"] or 0.0,
         recall=means["recall"] or 0.0,
         coverage=offered / max(1, catalogue_size),
     )
+
+
+def popular_share(recommended: DataFrame, k: int = 10, most: int = 100) -> float:
+    """Share of the lists' places that the `most` recommended items hold, in [0, 1]."""
+    places = recommended.where(F.col("rank") <= k).groupBy("item_id").count()
+    total = places.agg(F.sum("count")).collect()[0][0] or 0
+    top = places.orderBy(F.col("count").desc()).limit(most).agg(F.sum("count")).collect()[0][0]
+    return float(top or 0) / max(1, total)

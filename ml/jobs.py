@@ -1,33 +1,23 @@
 """The steps of the model's life, each one command: train, evaluate, promote, recommend."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ml import tracking
-from ml.evaluate import Quality, evaluate
-from ml.features import holdout_start, interactions, new_to_customer
-from ml.promote import Decision, decide
-from ml.recommend import popular, recommend, top_ranked
+from ml.batch import recommend_batch
+from ml.features import histories_at, lines
+from ml.judge import Evaluation, judge
+from ml.promote import Decision, Lift, decide
 from ml.train import train
 from pipelines.errors import ModelError
 from pipelines.gold.recommendations import RECOMMENDATIONS
 from pipelines.io.read import read, version_of
-from pipelines.io.write import write
 from pipelines.settings import Settings
 from pipelines.silver.purchases import PURCHASES
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Held-out quality of a model version beside the best sellers for everyone."""
-
-    version: str
-    start: datetime
-    model: Quality
-    popularity: Quality
+HELD_OUT, DATA = "held out from", f"version of {PURCHASES.name}"
 
 
 def train_model(spark: SparkSession, settings: Settings) -> tracking.Version:
@@ -35,46 +25,43 @@ def train_model(spark: SparkSession, settings: Settings) -> tracking.Version:
 
     A model trained on the same data with the same parameters is not trained again.
     """
-    version = version_of(spark, settings, PURCHASES.name)
-    parameters = settings.model.model_dump(exclude={"tracking_uri", "top_k"})
+    data = version_of(spark, settings, PURCHASES.name)
+    parameters = settings.model.model_dump(exclude={"tracking_uri", "top_k", "guards", "batch"})
+    wanted = {**parameters, DATA: data}
     standing = tracking.find_alias(settings, tracking.CHALLENGER)
-    wanted = {**parameters, f"version of {PURCHASES.name}": version}
-    if standing and standing.parameters == {key: str(value) for key, value in wanted.items()}:
+    if standing and {key: standing.parameters.get(key) for key in wanted} == {
+        key: str(value) for key, value in wanted.items()
+    }:
         return standing
-    purchases = read(spark, settings, PURCHASES.name, version=version)
-    recommender = train(interactions(purchases), settings.model)
-    return tracking.register(settings, recommender, parameters, {PURCHASES.name: version})
+    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
+    trained = train(rows, end_of(rows), settings.model)
+    found = {HELD_OUT: trained.start.isoformat(), "blend": trained.served.model.blend.tolist()}
+    version = tracking.register(settings, trained, wanted | found)
+    for frame in (rows, trained.served.known.histories, trained.backtest.known.histories):
+        frame.unpersist()
+    return version
 
 
 def evaluate_model(spark: SparkSession, settings: Settings) -> Evaluation:
-    """Backtest the challenger's parameters: fit before the held-out weeks, score in them.
+    """Ask the challenger's and the champion's backtests what was bought in the held-out weeks.
 
-    What counts is what a customer had never bought before. The figures go to the run.
+    Both see the same histories, which end where the challenger's held-out weeks begin; neither
+    was fitted on anything later. The figures go to the challenger's run.
     """
     challenger = tracking.by_alias(settings, tracking.CHALLENGER)
-    purchases = read(spark, settings, PURCHASES.name)
-    last = purchases.agg(F.max("occurred_at")).collect()[0][0]
-    if last is None:
-        raise ModelError("there are no purchases to evaluate on; run `lakehouse ingest` first")
-    start = holdout_start(last, settings.model.test_weeks)
-    seen = interactions(purchases, until=start).persist()
-    truth = new_to_customer(purchases, start).persist()
-    recommender = train(seen, settings.model)
-    size = recommender.items.count()
-    best = popular(seen, top_k=200)
-    everyone = seen.select("customer_id").distinct()
-    offered = everyone.crossJoin(F.broadcast(best.drop("rank"))).join(
-        recommender.known, ["customer_id", "item_id"], "left_anti"
-    )
-    baseline = top_ranked(offered.withColumn("score", F.col("customers").cast("double")), 10)
-    result = Evaluation(
-        version=challenger.version,
-        start=start,
-        model=evaluate(recommend(recommender, 10).persist(), truth, size),
-        popularity=evaluate(baseline.persist(), truth, size),
-    )
-    tracking.log_quality(settings, challenger, "model", result.model)
-    tracking.log_quality(settings, challenger, "popularity", result.popularity)
+    champion = tracking.find_alias(settings, tracking.CHAMPION)
+    if champion and champion.version == challenger.version:
+        champion = None
+    data = int(challenger.parameters[DATA])
+    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
+    start = datetime.fromisoformat(challenger.parameters[HELD_OUT])
+    models = [tracking.model_of(settings, challenger, tracking.BACKTEST)]
+    if champion:
+        models.append(tracking.model_of(settings, champion, tracking.BACKTEST))
+    result = judge(rows, start, end_of(rows), models, challenger.version)
+    rows.unpersist()
+    tracking.log_metrics(settings, challenger, result.metrics())
+    tracking.tag(settings, challenger, "compared with", champion.version if champion else "none")
     return result
 
 
@@ -99,24 +86,67 @@ def best_customer(spark: SparkSession, settings: Settings) -> str:
 
 
 def promote_model(settings: Settings) -> Decision:
-    """Let `champion` point at the challenger if it earned it."""
+    """Let `champion` point at the challenger if it earned it; `previous` at who was champion."""
     challenger = tracking.by_alias(settings, tracking.CHALLENGER)
     champion = tracking.find_alias(settings, tracking.CHAMPION)
     if champion and champion.version == challenger.version:
         return Decision(False, f"version {champion.version} is the champion already")
-    decision = decide(challenger.metrics, champion.metrics if champion else None)
+    lift = None
+    if champion:
+        if challenger.tags.get("compared with") != champion.version:
+            return Decision(
+                False,
+                f"the challenger was not compared with version {champion.version}; run"
+                " `lakehouse evaluate`",
+            )
+        lift = Lift(
+            *(challenger.metrics[f"lift_{part}"] for part in ("mean", "low", "high", "ratio"))
+        )
+    before = champion.metrics if champion else None
+    decision = decide(challenger.metrics, before, lift, settings.model.guards)
     if decision.promoted:
+        if champion:
+            tracking.point_alias(settings, tracking.PREVIOUS, champion)
         tracking.point_alias(settings, tracking.CHAMPION, challenger)
     return decision
 
 
-def recommend_items(spark: SparkSession, settings: Settings) -> DataFrame:
-    """Write gold.recommendations by the champion for every customer that it knows."""
+def roll_back(settings: Settings) -> Decision:
+    """Let `champion` point at who was champion before; rolling back twice comes to the same.
+
+    Raises:
+        ModelError: there was no champion before.
+    """
+    previous = tracking.find_alias(settings, tracking.PREVIOUS)
+    if previous is None:
+        raise ModelError("there was no champion before this one; nothing to roll back to")
     champion = tracking.by_alias(settings, tracking.CHAMPION)
-    purchases = read(spark, settings, PURCHASES.name)
-    recommender = tracking.load(spark, settings, champion)
-    known = interactions(purchases).select("customer_id", "item_id")
-    rows = recommend(recommender.knowing(known), settings.model.top_k)
-    named = rows.withColumn("model_version", F.lit(champion.version))
-    write(named.select(*RECOMMENDATIONS.columns), settings, RECOMMENDATIONS)
+    tracking.point_alias(settings, tracking.CHAMPION, previous)
+    if champion.version == previous.version:
+        return Decision(False, f"version {previous.version} is the champion already")
+    return Decision(True, f"version {previous.version} again instead of {champion.version}")
+
+
+def recommend_items(spark: SparkSession, settings: Settings) -> DataFrame:
+    """Write gold.recommendations by the champion for every customer."""
+    champion = tracking.by_alias(settings, tracking.CHAMPION)
+    model = tracking.model_of(settings, champion, tracking.SERVED)
+    data = version_of(spark, settings, PURCHASES.name)
+    rows = lines(read(spark, settings, PURCHASES.name, version=data)).persist()
+    people = histories_at(rows, end_of(rows), model.item_ids.tolist()).persist()
+    recommend_batch(people, model, settings, champion.version, data)
+    people.unpersist()
+    rows.unpersist()
     return read(spark, settings, RECOMMENDATIONS.name)
+
+
+def end_of(rows: DataFrame) -> datetime:
+    """The instant after the last purchase.
+
+    Raises:
+        ModelError: there is none.
+    """
+    last: datetime | None = rows.agg(F.max("occurred_at")).collect()[0][0]
+    if last is None:
+        raise ModelError("there are no purchases of customers; run `lakehouse ingest` first")
+    return last + timedelta(microseconds=1)

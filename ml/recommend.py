@@ -1,71 +1,54 @@
-"""From a fitted recommender to ranked items per customer, and from items to similar items."""
+"""Recommendations for all customers, distributed: each task holds the arrays and asks them."""
 
-import numpy as np
-from numpy.typing import NDArray
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from ml.train import Recommender
+import pyarrow as pa
+from pyspark.sql import DataFrame
 
-# Candidates fetched per customer before the items they have are taken out.
-_CANDIDATES = 200
+from ml.batches import histories_of
+from serving.recommender.model import Model
+from serving.recommender.ranking import Wish, recommend, told
 
-
-def recommend(recommender: Recommender, top_k: int) -> DataFrame:
-    """The `top_k` items new to each customer: customer_id, rank (1 is best), item_id, score."""
-    candidates = (
-        recommender.model.recommendForAllUsers(_CANDIDATES)
-        .select("customer_index", F.explode("recommendations").alias("r"))
-        .select("customer_index", "r.item_index", F.col("r.rating").cast("double").alias("score"))
-    )
-    named = candidates.join(F.broadcast(recommender.customers), "customer_index", "inner").join(
-        F.broadcast(recommender.items), "item_index", "inner"
-    )
-    new = named.join(recommender.known, ["customer_id", "item_id"], "left_anti")
-    return top_ranked(new, top_k)
-
-
-def top_ranked(scored: DataFrame, top_k: int) -> DataFrame:
-    """The best `top_k` rows of each customer by score, ties by item_id, with their rank."""
-    best_first = Window.partitionBy("customer_id").orderBy(F.col("score").desc(), "item_id")
-    return (
-        scored.withColumn("rank", F.row_number().over(best_first))
-        .where(F.col("rank") <= top_k)
-        .select("customer_id", "rank", "item_id", "score")
-    )
+_SCHEMA = (
+    "customer_id STRING, rank INT, item_id STRING, score DOUBLE, reason STRING, because STRING"
+)
+_ARROW = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("rank", pa.int32()),
+        ("item_id", pa.string()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+        ("because", pa.string()),
+    ]
+)
 
 
-def popular(rows: DataFrame, top_k: int) -> DataFrame:
-    """The items that most customers bought: rank, item_id, customers."""
-    counts = rows.groupBy("item_id").agg(F.count_distinct("customer_id").alias("customers"))
-    place = F.row_number().over(Window.orderBy(F.col("customers").desc(), "item_id"))
-    return counts.withColumn("rank", place).where(F.col("rank") <= top_k)
-
-
-def similar_items(
-    factors: NDArray[np.float32], top_k: int, block: int = 512
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The `top_k` nearest items of each item by cosine, itself left out.
+def recommend_all(model: Model, histories: DataFrame, wish: Wish) -> DataFrame:
+    """The best items of each customer, with the columns of `_SCHEMA`; rank 1 is the best.
 
     Args:
-        factors: item factors, one row per item.
-        block: rows scored at a time; 512 x 50,000 float32 take 100 MB.
-
-    Returns:
-        Row numbers and similarities, both of shape (items, top_k), the nearest first.
+        histories: `ml.features.histories`, with the item numbers of this model.
+        wish: the same for everybody.
     """
-    lengths = np.linalg.norm(factors, axis=1, keepdims=True)
-    unit = factors / np.maximum(lengths, np.finfo(np.float32).tiny)
-    top_k = min(top_k, len(unit) - 1)
-    neighbours = np.empty((len(unit), top_k), dtype=np.int64)
-    similarity = np.empty((len(unit), top_k), dtype=np.float32)
-    for start in range(0, len(unit), block):
-        scores = unit[start : start + block] @ unit.T
-        rows = np.arange(len(scores))
-        scores[rows, start + rows] = -np.inf
-        best = np.argpartition(scores, -top_k, axis=1)[:, -top_k:]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-        best = np.take_along_axis(best, order, axis=1)
-        neighbours[start : start + block] = best
-        similarity[start : start + block] = np.take_along_axis(scores, best, axis=1)
-    return neighbours, similarity
+    return histories.mapInArrow(_ranked(model, wish), _SCHEMA)
+
+
+def _ranked(
+    model: Model, wish: Wish
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def rank(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        ids = model.item_ids
+        for batch in batches:
+            rows: list[tuple[Any, ...]] = []
+            for customer, history in histories_of(model, batch):
+                for place, pick in enumerate(recommend(model, history, wish), start=1):
+                    because = told(model, pick)
+                    item = str(ids[pick.item])
+                    rows.append((customer, place, item, pick.score, str(pick.why), because))
+            columns = list(zip(*rows, strict=True)) or [()] * len(_ARROW)
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, _ARROW, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=_ARROW)
+
+    return rank

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.features import holdout_start
 from ml.search_fit import Rank, fit, judge, mean_rank, only, wishes
 from ml.search_index import Material, write_index
 from ml.search_taste import popularity, queries, tastes
@@ -71,7 +70,7 @@ def learn(shop: Shop, end: datetime, settings: SearchSettings) -> Learned:
 
     Half of the customers are learned from, the other half is measured on.
     """
-    start = holdout_start(end, settings.fit_weeks)
+    start = end - timedelta(weeks=settings.fit_weeks)
     drawn = queries(shop.purchases, shop.items, start, end)
     asked = drawn.orderBy(F.xxhash64("event_id", F.lit(settings.seed)), "event_id")
     made = material(shop, start, settings)

@@ -6,20 +6,20 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from ml.evaluate import Quality
-from ml.train import Recommender
+from ml.items import FEATURE_NAMES
+from ml.train import Trained
 from pipelines.errors import ModelError
 from pipelines.settings import Settings
+from serving.recommender.model import Model, load_model
 
 MODEL_NAME = "retail-recommender"
 EXPERIMENT = "/Shared/retail-recommendations"  # a workspace wants a path, others take any name
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+SERVED, BACKTEST = "served", "backtest"  # the two models of arrays that a version has
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,29 @@ class Version:
     run_id: str
     parameters: dict[str, str]
     metrics: dict[str, float]
+    tags: dict[str, str]
 
 
-def register(
-    settings: Settings,
-    recommender: Recommender,
-    parameters: Mapping[str, Any],
-    data_versions: Mapping[str, int],
-) -> Version:
-    """Log a fitted recommender as a run and register it under the alias `challenger`.
+def register(settings: Settings, trained: Trained, parameters: Mapping[str, Any]) -> Version:
+    """Log what was trained as a run and register it under the alias `challenger`.
+
+    The ranker is registered as Spark ML has it, with its signature; the models of plain arrays,
+    which alone are used from here on, are artifacts of the same run.
 
     Args:
-        parameters: what the model was fitted with.
-        data_versions: Delta versions of the tables that it saw.
+        parameters: what it was fitted with, the versions of the tables that it saw among it.
     """
     mlflow = _mlflow(settings)
     # MLflow announces a registration on standard error; the command says it in its own words.
-    with contextlib.redirect_stderr(io.StringIO()), mlflow.start_run(run_name="als"):
+    with contextlib.redirect_stderr(io.StringIO()), mlflow.start_run(run_name="recommender"):
         mlflow.log_params(dict(parameters))
-        mlflow.log_params({f"version of {name}": v for name, v in data_versions.items()})
-        with tempfile.TemporaryDirectory() as folder:
-            _write_ids(recommender, Path(folder))
-            mlflow.log_artifacts(folder, artifact_path="ids")
+        for name, one in ((SERVED, trained.served), (BACKTEST, trained.backtest)):
+            with tempfile.TemporaryDirectory() as folder:
+                mlflow.set_tag(f"digest of {name}", one.model.save(Path(folder)))
+                mlflow.log_artifacts(folder, artifact_path=name)
         info = mlflow.spark.log_model(
-            recommender.model,
-            artifact_path="als",
+            trained.served.ranker,
+            artifact_path="ranker",
             registered_model_name=MODEL_NAME,
             pip_requirements=["pyspark", "mlflow"],  # inference would load the model once more
             signature=_signature(),
@@ -88,14 +86,25 @@ def find_alias(settings: Settings, alias: str) -> Version | None:
             return None
         raise
     data = client.get_run(found.run_id).data
-    return Version(str(found.version), found.run_id, dict(data.params), dict(data.metrics))
+    return Version(
+        str(found.version),
+        found.run_id,
+        dict(data.params),
+        dict(data.metrics),
+        dict(data.tags),
+    )
 
 
-def log_quality(settings: Settings, version: Version, prefix: str, quality: Quality) -> None:
+def log_metrics(settings: Settings, version: Version, metrics: Mapping[str, float]) -> None:
     """Add measured figures to a version's run."""
     client = _mlflow(settings).MlflowClient()
-    for name, value in asdict(quality).items():
-        client.log_metric(version.run_id, f"{prefix}_{name}", value)
+    for name, value in metrics.items():
+        client.log_metric(version.run_id, name, value)
+
+
+def tag(settings: Settings, version: Version, name: str, value: str) -> None:
+    """Note something of a version's run."""
+    _mlflow(settings).MlflowClient().set_tag(version.run_id, name, value)
 
 
 def point_alias(settings: Settings, alias: str, version: Version) -> None:
@@ -104,20 +113,20 @@ def point_alias(settings: Settings, alias: str, version: Version) -> None:
     client.set_registered_model_alias(MODEL_NAME, alias, version.version)
 
 
-def load(spark: SparkSession, settings: Settings, version: Version) -> Recommender:
-    """The recommender of a version, without what its customers have (`known` is empty)."""
+def model_of(settings: Settings, version: Version, name: str) -> Model:
+    """The arrays of a version, `SERVED` or `BACKTEST`, their digests compared.
+
+    Raises:
+        ModelError: the version has none, or they differ from what was logged.
+    """
     mlflow = _mlflow(settings)
-    pipeline = mlflow.spark.load_model(
-        f"models:/{MODEL_NAME}/{version.version}",
-        dfs_tmpdir=str(settings.state / "mlflow" / "tmp"),
-    )
-    ids = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path="ids")
-    return Recommender(
-        model=pipeline.stages[0],
-        customers=spark.read.parquet(f"file://{ids}/customers.parquet"),
-        items=spark.read.parquet(f"file://{ids}/items.parquet"),
-        known=spark.createDataFrame([], "customer_id STRING, item_id STRING"),
-    )
+    try:
+        folder = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=name)
+    except (OSError, mlflow.exceptions.MlflowException):
+        raise ModelError(
+            f"version {version.version} has no model '{name}'; run `lakehouse train`"
+        ) from None
+    return load_model(Path(folder))
 
 
 def log_fit(
@@ -153,19 +162,12 @@ def log_fit(
     return str(run.info.run_id)
 
 
-def _write_ids(recommender: Recommender, folder: Path) -> None:
-    import pyarrow.parquet as pq
-
-    pq.write_table(recommender.customers.toArrow(), folder / "customers.parquet")
-    pq.write_table(recommender.items.toArrow(), folder / "items.parquet")
-
-
 def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    columns = Schema([ColSpec("integer", "customer_index"), ColSpec("integer", "item_index")])
-    return ModelSignature(inputs=columns, outputs=Schema([ColSpec("float", "prediction")]))
+    columns = Schema([ColSpec("float", name) for name in FEATURE_NAMES])
+    return ModelSignature(inputs=columns, outputs=Schema([ColSpec("double", "probability")]))
 
 
 def _mlflow(settings: Settings, experiment: str = EXPERIMENT) -> Any:

@@ -27,6 +27,7 @@ from pipelines.silver.dropped_events import DROPPED_EVENTS
 from pipelines.sources.connection import kafka
 from pipelines.sources.dataset import BUILT_IN, open_dataset, send
 from pipelines.views.refresh import refresh
+from serving.recommender.champion import MODELS, Champion
 from serving.server import BackgroundServer
 from serving.stores import store_to_write
 
@@ -143,7 +144,9 @@ class Demo:
             with self._stage("publish"):
                 self.result.published = publish(spark, self.settings, store)
             customer = jobs.best_customer(spark, self.settings)
-            with self._stage("ask the API"), BackgroundServer(store) as server:
+            champion = Champion(store, self.settings.state / MODELS)
+            asked = BackgroundServer(store, champion=champion)
+            with self._stage("ask the API"), asked as server:
                 url = f"{server.url}/v1/recommendations/{customer}?k=5"
                 with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310
                     self.result.answer = {"customer_id": customer, **json.load(reply)}

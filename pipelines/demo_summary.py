@@ -37,8 +37,8 @@ def summary(settings: Settings, result: DemoResult) -> RenderableType:
     at = f" --root {settings.root}" if settings.root != "lake" else ""
     lines = (
         f"\nrecommended to customer {answer.get('customer_id')}: {offers}",
-        f"model version {result.model.get('version')}: nDCG@10 {ndcg:.4f} on purchases new to "
-        f"the customer, popularity {baseline:.4f}",
+        f"model version {result.model.get('version')}: nDCG@10 {ndcg:.4f} on the "
+        f"purchases of the last weeks, popularity {baseline:.4f}",
         f"peak memory of all processes: {result.peak_rss_mb:,} MB",
         f"report: {result.report}",
         f"data quality: {result.data_docs}",

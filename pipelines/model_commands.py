@@ -24,7 +24,7 @@ def train(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
 
 @app.command()
 def evaluate(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
-    """Score the challenger on the held-out weeks, beside popularity."""
+    """Score the challenger on the held-out weeks, beside popularity and the champion."""
     from ml.jobs import evaluate_model
     from pipelines.io.session import spark_session
     from pipelines.io.task_values import leave_value
@@ -35,22 +35,32 @@ def evaluate(env: Env = "local", root: Root = None, as_json: Json = False) -> No
     leave_value("is_better", result.model.ndcg > result.popularity.ndcg)
     rows = [
         (name, *(f"{figure:.4f}" for figure in (q.ndcg, q.recall, q.coverage)))
-        for name, q in (("model", result.model), ("popularity", result.popularity))
+        for name, q in (
+            ("everything bought", result.model),
+            ("popularity", result.popularity),
+            ("new to the customer", result.new),
+        )
     ]
-    title = f"version {result.version}, purchases new to the customer since {result.start:%Y-%m-%d}"
+    title = f"version {result.version}, purchases since {result.start:%Y-%m-%d}"
     columns = ("", "nDCG@10", "recall@10", "coverage")
     show(result, as_json=as_json, text=table(title, columns, rows))
 
 
 @app.command()
-def promote(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
-    """Make the challenger the champion if it earned it."""
-    from ml.jobs import promote_model
+def promote(
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    rollback: Annotated[bool, typer.Option(help="The champion before this one again.")] = False,
+) -> None:
+    """Make the challenger the champion if it is better by more than noise and breaks no guard."""
+    from ml.jobs import promote_model, roll_back
 
     settings = settings_for(env, root)
     with writing(settings, "model"):
-        decision = promote_model(settings)
-    said = "promoted" if decision.promoted else "not promoted"
+        decision = roll_back(settings) if rollback else promote_model(settings)
+    said = "rolled back" if rollback else "promoted"
+    said = said if decision.promoted else f"not {said}"
     show(decision, as_json=as_json, text=f"{said}: {decision.reason}")
 
 
@@ -102,6 +112,26 @@ def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
             store.close()
     text = f"{done.items:,} items and {done.customers:,} tastes published as {done.version}"
     show(done, as_json=as_json, text=f"{text}; {done.worth}")
+
+
+@app.command()
+def price(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+    """Suggest prices within the guard rails of conf/, and apply them if conf/ says so."""
+    from ml.pricing import price_items
+    from pipelines.gold.elasticities import ELASTICITIES
+    from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
+    from pipelines.io.session import spark_session
+    from serving.stores import store_to_write
+
+    settings = settings_for(env, root)
+    tables = (ELASTICITIES.name, PRICE_SUGGESTIONS.name)
+    with writing(settings, *tables, "model", "online store"):
+        store = store_to_write(settings)
+        try:
+            done = price_items(spark_session(settings), settings, store)
+        finally:
+            store.close()
+    show(done, as_json=as_json, text=done.told)
 
 
 @app.command()

@@ -6,7 +6,9 @@ from pyspark.sql import DataFrame
 
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
-from pipelines.gold.recommendations import RECOMMENDATIONS
+from pipelines.gold.elasticities import ELASTICITIES
+from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
+from pipelines.gold.recommendations import PARTS, RECOMMENDATIONS
 from pipelines.gold.refreshes import REFRESHES
 from pipelines.silver.batches import BATCHES
 from pipelines.silver.clicks import CLICKS, clicks
@@ -44,6 +46,9 @@ TABLES: tuple[Table, ...] = (
     DOCUMENTS,
     DOCUMENTS_QUARANTINE,
     QUALITY,
+    ELASTICITIES,
+    PRICE_SUGGESTIONS,
+    PARTS,
     RECOMMENDATIONS,
     REFRESHES,
 )

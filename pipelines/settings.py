@@ -108,17 +108,37 @@ class DedupSettings(_Section):
     horizon_days: int = Field(ge=1)
 
 
-class ModelSettings(_Section):
-    """The recommender: implicit ALS on purchase counts, the last `test_weeks` held out."""
+class PromotionSettings(_Section):
+    """What keeps a challenger from becoming champion, however well it ranks."""
 
+    max_null_share: float = Field(ge=0, le=1)
+    max_popular_growth: float = Field(ge=1)
+    min_coverage_kept: float = Field(ge=0, le=1)
+    max_latency_ms: float = Field(gt=0)
+
+
+class ModelSettings(_Section):
+    """The recommender: item models at several moments, and a ranker over what followed each."""
+
+    test_weeks: int = Field(ge=1)
+    periods: int = Field(ge=1)
+    min_interactions: int = Field(ge=1)
+    learned_items: int = Field(ge=2)
+    min_item_customers: int = Field(ge=1)
+    ridge: float = Field(gt=0)
+    neighbours: int = Field(ge=1)
+    linear_customers: int = Field(ge=1)
     rank: int = Field(ge=1)
     iterations: int = Field(ge=1)
     regularization: float = Field(ge=0)
     alpha: float = Field(gt=0)
-    min_item_purchases: int = Field(ge=1)
-    min_interactions: int = Field(ge=1)
-    test_weeks: int = Field(ge=1)
-    top_k: int = Field(ge=1)
+    trees: int = Field(ge=1)
+    depth: int = Field(ge=1, le=8)
+    step: float = Field(gt=0, le=1)
+    negatives: float = Field(gt=0, le=1)
+    top_k: int = Field(ge=1, le=100)
+    batch: int = Field(ge=1)
+    guards: PromotionSettings
     seed: int
     tracking_uri: str
 
@@ -165,6 +185,26 @@ class AuditSettings(_Section):
     keep_files: int = Field(ge=0, le=1000)
 
 
+class PricingSettings(_Section):
+    """Demand by price, and the guard rails within which a price is suggested."""
+
+    weeks: int = Field(ge=8)
+    test_weeks: int = Field(ge=1)
+    min_items: int = Field(ge=1)
+    memory: float = Field(gt=0, lt=1)
+    start_weeks: float = Field(gt=0)
+    item_precision: float = Field(gt=0)
+    min_week_count: int = Field(ge=1)
+    cost_share: float = Field(gt=0, lt=1)
+    margin_floor: float = Field(ge=0, lt=1)
+    largest_step: float = Field(gt=0, lt=1)
+    largest_distance: float = Field(gt=0, lt=1)
+    confidence: float = Field(ge=0.5, lt=1)
+    low_cover_days: float = Field(ge=0)
+    high_cover_days: float = Field(gt=0)
+    apply: bool
+
+
 class ServingSettings(_Section):
     """The API; away from this machine it needs keys (`lakehouse keys add`)."""
 
@@ -194,6 +234,7 @@ class Settings(_Section):
     search: SearchSettings
     query: QuerySettings
     audit: AuditSettings
+    pricing: PricingSettings
     serving: ServingSettings
 
     @property

@@ -4,11 +4,13 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from serving.suggested_prices import SuggestedPrice
+
 
 class RecommendedItem(BaseModel):
     item_id: str
-    title: str
-    category: str
+    title: str | None
+    category: str | None
     score: float
     reason: str
 
@@ -57,6 +59,7 @@ class Price(BaseModel):
 class Prices(BaseModel):
     item_id: str
     prices: list[Price]
+    suggestions: list[SuggestedPrice]
     version: str
     as_of: datetime
     stale: bool

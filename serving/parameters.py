@@ -16,10 +16,18 @@ CUSTOMER, ITEM = "{customer_id:path}", "{item_id:path}"
 ID_RULE = "1 to 128 of A-Z a-z 0-9 . _ : -"
 CustomerId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
 ItemId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
+ForCustomer = Annotated[
+    str, Query(pattern=r"^$|" + ID_PATTERN, description="for whom; empty: nobody in particular")
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
 Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=rf"^[^|{CONTROL}]{{0,128}}$", description="empty: all")]
+MAX_SESSION = 50
+_ITEMS = Query(max_length=MAX_SESSION, description="item ids of this session, repeat the name")
+Session = Annotated[list[Annotated[str, Query(pattern=ID_PATTERN)]], _ITEMS]
+PerCategory = Annotated[int, Query(ge=0, le=MAX_LIMIT, description="of one category; 0: any")]
+Cents = Annotated[int, Query(ge=0, le=MAX_CENTS, description="minor units of the currency")]
 
 PRICE_RULE = f"a price must be a whole number of minor units from 0 to {MAX_CENTS}"
 
@@ -29,6 +37,9 @@ INVALID = {
     "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
     "limit": ("INVALID_LIMIT", f"limit must be a whole number from 1 to {MAX_ROWS}"),
     "view": ("INVALID_VIEW", "a view's name is lower-case words; /v1/views lists them"),
+    "bought": ("INVALID_SESSION", f"bought: at most {MAX_SESSION} item ids of {ID_RULE}"),
+    "viewed": ("INVALID_SESSION", f"viewed: at most {MAX_SESSION} item ids of {ID_RULE}"),
+    "per_category": ("INVALID_LIMIT", f"per_category must be from 0 to {MAX_LIMIT}"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
     "q": ("INVALID_QUERY", f"q must be at most {MAX_QUERY} characters"),
     "brand": ("INVALID_BRAND", "brand must be at most 128 printable characters"),

@@ -14,6 +14,7 @@ from serving.parameters import (
     MAX_CENTS,
     MAX_QUERY,
     Category,
+    Cents,
     Limit,
 )
 from serving.problems import PROBLEMS, ProblemError
@@ -24,7 +25,6 @@ from serving.search_text import Filters
 Text = Annotated[str, Query(max_length=MAX_QUERY, description="words; empty: all, the best first")]
 Customer = Annotated[str, Query(pattern=r"^$|" + ID_PATTERN, description=f"{ID_RULE}; or none")]
 Brand = Annotated[str, Query(pattern=rf"^[^{CONTROL}]{{0,128}}$", description="empty: all")]
-Cents = Annotated[int, Query(ge=0, le=MAX_CENTS, description="minor units of the currency")]
 
 
 class Hit(BaseModel):

@@ -18,6 +18,7 @@ from pipelines.settings import Settings
 from serving.api import create_app
 from serving.gold import Gold
 from serving.online import OnlineStore
+from serving.recommender.champion import MODELS, Champion
 from serving.search_shelf import FOLDER
 from serving.shared import Shared, shared
 from serving.stores import store_to_read
@@ -56,11 +57,20 @@ def serve(
     def work(worker: int, ready: Callable[[str], None]) -> None:
         store = store_to_read(settings)
         end_logging = log_to_stderr()
+        champion = Champion(store, settings.state / MODELS)
+        champion.watch()
         try:
-            folder = settings.state / FOLDER
-            app = create_app(store, gold, search_folder=folder, shared=common, worker=worker)
+            app = create_app(
+                store,
+                gold,
+                champion=champion,
+                search_folder=settings.state / FOLDER,
+                shared=common,
+                worker=worker,
+            )
             _Server(app, listener, ready).run(sockets=[listener])
         finally:
+            champion.close()
             end_logging()
             store.close()
 
@@ -80,6 +90,7 @@ class BackgroundServer:
     Args:
         store: what to serve; the caller closes it.
         gold: reads the gold views of a lake.
+        champion: ranks items in this process; the caller closes it.
         search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
         common: keys and the like, see `create_app`.
@@ -94,12 +105,15 @@ class BackgroundServer:
         store: OnlineStore,
         gold: Gold | None = None,
         *,
+        champion: Champion | None = None,
         search_folder: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         common: Shared | None = None,
     ) -> None:
-        self._app = create_app(store, gold, search_folder=search_folder, shared=common)
+        self._app = create_app(
+            store, gold, champion=champion, search_folder=search_folder, shared=common
+        )
         self._address = (host, port)
         self.url = ""
 

@@ -11,7 +11,9 @@ SMALL = {
     },
     "model.rank": 4,
     "model.iterations": 2,
-    "model.min_item_purchases": 1,
+    "model.min_item_customers": 1,
     "model.min_interactions": 10,
+    "model.trees": 2,
+    "model.depth": 2,
     "source.kafka.partitions": 2,
 }

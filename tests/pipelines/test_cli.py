@@ -146,6 +146,8 @@ def test_absent_lake_is_code_1_and_says_what_to_do(tmp_path: Path, command: list
         ("refresh", "gold.top_sellers"),
         ("train", "model"),
         ("recommend", "gold.recommendations"),
+        ("index", "model"),
+        ("price", "gold.elasticities"),
         ("publish", "online store"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 from shop import AT, KINDS, LEVEL, POPULAR, PRICE, RECOMMENDED, SELLER, assert_problem, publish
 
-from serving import api
+from serving import api, recommending
 from serving.lmdb_store import LmdbStore
 
 # --- answers ------------------------------------------------------------------------------
@@ -17,7 +17,7 @@ from serving.lmdb_store import LmdbStore
 ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     (
         "/v1/recommendations/c1?k=3",
-        api.Recommendations,
+        recommending.Recommendations,
         {
             "customer_id": "c1",
             "items": RECOMMENDED["items"][:3],
@@ -27,7 +27,7 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     ),
     (
         "/v1/recommendations/nobody",
-        api.Recommendations,
+        recommending.Recommendations,
         {
             "customer_id": "nobody",
             "items": POPULAR["items"][:10],
@@ -37,7 +37,7 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     ),
     (
         "/v1/items/i1/similar?k=100",
-        api.SimilarItems,
+        recommending.SimilarItems,
         {"item_id": "i1", "items": RECOMMENDED["items"], "model_version": "v-similar"},
     ),
     (
@@ -68,12 +68,16 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     (
         "/v1/prices/i1",
         api.Prices,
-        {"item_id": "i1", "prices": [{"region": r, **PRICE} for r in ("north", "south")]},
+        {
+            "item_id": "i1",
+            "prices": [{"region": r, **PRICE} for r in ("north", "south")],
+            "suggestions": [],
+        },
     ),
     (
         "/v1/prices/i1?region=south",
         api.Prices,
-        {"item_id": "i1", "prices": [{"region": "south", **PRICE}]},
+        {"item_id": "i1", "prices": [{"region": "south", **PRICE}], "suggestions": []},
     ),
     (
         "/v1/inventory/i1?region=north",

@@ -260,7 +260,7 @@ def test_python_tags_are_not_executed(load: Load, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["dev", "prod"])
 def test_our_own_jobs_are_what_databricks_takes(target: str) -> None:
     bundle = load_bundle(REPOSITORY / "databricks.yml", target=target)
-    assert set(bundle.jobs) == {"ingest", "refresh", "nightly", "backfill", "shop", "tour"}
+    assert set(bundle.jobs) == {"ingest", "refresh", "nightly", "backfill", "shop", "price", "tour"}
     assert bundle.variables["env"] == target
     for job in bundle.jobs.values():
         assert "${" not in str(job.settings)

@@ -30,6 +30,7 @@ def test_each_job_starts_as_it_should() -> None:
         "refresh": ["table_update"],
         "nightly": ["schedule"],
         "shop": ["periodic"],
+        "price": ["schedule"],
         "backfill": [],
         "tour": [],
     }

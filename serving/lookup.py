@@ -1,0 +1,50 @@
+"""What the routes share: reading the store, and saying what an answer is of, or that none is."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from serving.online import Answer, OnlineStore
+from serving.problems import ProblemError
+
+
+def store_of(request: Request) -> OnlineStore:
+    return cast(OnlineStore, request.app.state.store)
+
+
+def find(request: Request, kind: str, key: str, what: str) -> Answer:
+    """The answer, or 404 where it does not exist, or 503 where its kind was never published."""
+    store = store_of(request)
+    answer = store.get(kind, key)
+    if answer is None:
+        raise missing(store, kind, what)
+    return answer
+
+
+def missing(store: OnlineStore, kind: str, what: str) -> ProblemError:
+    if kind not in store.kinds():
+        return not_ready(kind)
+    return ProblemError(HTTPStatus.NOT_FOUND, "NOT_FOUND", f"nothing is known of {what}")
+
+
+def not_ready(kind: str) -> ProblemError:
+    detail = f"'{kind}' is not published, or has expired; run `lakehouse publish`"
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "NOT_READY", detail)
+
+
+def answered(body: dict[str, Any], answer: Answer, name: str = "version") -> JSONResponse:
+    """The answer with what it is of, when that was published, and how many seconds ago."""
+    return stamped(body | {name: answer.version}, answer.published_at, answer.stale)
+
+
+def stamped(body: dict[str, Any], at: datetime, stale: bool) -> JSONResponse:
+    """A body with when it was published, and how many seconds ago."""
+    age = max(0, int((datetime.now(UTC) - at).total_seconds()))
+    return JSONResponse(body | {"as_of": utc(at), "stale": stale}, headers={"age": str(age)})
+
+
+def utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,214 @@
+"""The routes that recommend: for a customer, like an item, with an item, on the rise."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from numpy.typing import NDArray
+
+from serving.answers import Recommendations, SimilarItems
+from serving.lookup import answered, find, missing, not_ready, stamped, store_of
+from serving.online import Answer, OnlineStore
+from serving.parameters import (
+    CUSTOMER,
+    ITEM,
+    MAX_CENTS,
+    Category,
+    Cents,
+    CustomerId,
+    ForCustomer,
+    ItemId,
+    Limit,
+    PerCategory,
+    Region,
+    Session,
+)
+from serving.problems import PROBLEMS
+from serving.recommender.champion import Champion, history_of
+from serving.recommender.history import nobody
+from serving.recommender.model import Codes, Model
+from serving.recommender.ranking import Pick, Wish, recommend, told
+from serving.recommender.trending import trending
+from serving.recommender.words import in_words
+
+router = APIRouter(responses=PROBLEMS)
+NO_SESSION: list[str] = []
+
+
+@router.get("/v1/recommendations/" + CUSTOMER, response_model=Recommendations)
+async def recommendations(
+    request: Request,
+    customer_id: CustomerId,
+    k: Limit = 10,
+    category: Category = "",
+    region: Region = "",
+    min_price_cents: Cents = 0,
+    max_price_cents: Cents = MAX_CENTS,
+    in_stock: bool = False,
+    new_only: bool = False,
+    per_category: PerCategory = 0,
+    bought: Session = NO_SESSION,
+    viewed: Session = NO_SESSION,
+) -> JSONResponse:
+    """What to offer a customer; an unknown customer gets what is popular, `fallback` true.
+
+    `bought` and `viewed` are what happened in this session; prices and stock are looked up in
+    `region` if it is given, else in any. Without a loaded model the list is that of the last batch
+    and the conditions do not apply.
+    """
+    champion = cast(Champion, request.app.state.champion).current
+    store = store_of(request)
+    if champion is None:
+        return _of_last_batch(store, customer_id, k)
+    model, version = champion
+    known = store.get("histories", customer_id)
+    history = history_of(model, known.value) if known else nobody()
+    if known is None:
+        history = nobody(model.region_of.get(region, -1))
+    codes = model.code_of
+    session = [[codes[item] for item in items if item in codes] for items in (bought, viewed)]
+    history = history.with_session(*session)
+    if category and category != "*" and category not in model.category_of:
+        picks: list[Pick] = []
+    else:
+        wish = Wish(
+            k=k,
+            bought=not new_only,
+            category=model.category_of.get(category, -1),
+            per_category=per_category,
+            offered=_offer(store, model, region, (min_price_cents, max_price_cents), in_stock),
+        )
+        picks = recommend(model, history, wish)
+    body = {
+        "customer_id": customer_id,
+        "items": _told(store, model, picks),
+        "fallback": known is None and not any(session),
+        "model_version": version,
+    }
+    return _of_now(store, body)
+
+
+@router.get("/v1/trending", response_model=Recommendations)
+async def trending_for(
+    request: Request, customer_id: ForCustomer = "", k: Limit = 10
+) -> JSONResponse:
+    """What is on the rise, in the order in which it fits the customer."""
+    champion = cast(Champion, request.app.state.champion).current
+    if champion is None:
+        raise not_ready("model")
+    (model, version), store = champion, store_of(request)
+    known = store.get("histories", customer_id) if customer_id else None
+    history = history_of(model, known.value) if known else nobody()
+    rising = trending(model, history, k)
+    names = _names(store, model, [item for item, _ in rising])
+    items = [
+        names[item] | {"score": round(rise, 4), "reason": "more buy it than a month ago"}
+        for item, rise in rising
+    ]
+    body = {"customer_id": customer_id, "items": items, "fallback": known is None}
+    return _of_now(store, body | {"model_version": version})
+
+
+@router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
+async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+    """The items most like an item."""
+    return _of_item(request, "similar", item_id, k)
+
+
+@router.get("/v1/items/" + ITEM + "/bought-together", response_model=SimilarItems)
+async def bought_together(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+    """The items that lie in the same baskets most."""
+    return _of_item(request, "together", item_id, k)
+
+
+def _of_item(request: Request, kind: str, item_id: str, k: int) -> JSONResponse:
+    answer = find(request, kind, item_id, f"item {item_id}")
+    body = {"item_id": item_id, "items": answer.value["items"][:k]}
+    return answered(body, answer, "model_version")
+
+
+def _of_last_batch(store: OnlineStore, customer_id: str, k: int) -> JSONResponse:
+    answer = store.get("recommendations", customer_id)
+    fallback = answer is None
+    if answer is None:
+        answer = store.get("popular", "all")
+    if answer is None:
+        raise missing(store, "popular", "popular items")
+    body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
+    return answered(body, answer, "model_version")
+
+
+def _offer(
+    store: OnlineStore,
+    model: Model,
+    region: str,
+    prices: tuple[int, int],
+    in_stock: bool,
+) -> Callable[[Codes], NDArray[np.bool_]] | None:
+    """Whether items are sold at a price within bounds, and in stock; None if nobody asks."""
+    low, high = prices
+    is_priced = low > 0 or high < MAX_CENTS
+    if not (is_priced or in_stock):
+        return None
+
+    def of_region(answer: Answer | None, rows: str, value: str) -> list[int]:
+        found: list[dict[str, Any]] = answer.value[rows] if answer else []
+        return [row[value] for row in found if region in ("", "*", row["region"])]
+
+    def offered(items: Codes) -> NDArray[np.bool_]:
+        ids = model.item_ids[items].tolist()
+        passed = np.ones(len(ids), np.bool_)
+        if is_priced:
+            told_prices = store.get_many("prices", ids)
+            passed &= [
+                any(
+                    low <= price <= high
+                    for price in of_region(told_prices.get(one), "prices", "price_cents")
+                )
+                for one in ids
+            ]
+        if in_stock:
+            levels = store.get_many("inventory", ids)
+            passed &= [
+                any(units > 0 for units in of_region(levels.get(one), "levels", "quantity"))
+                for one in ids
+            ]
+        return passed
+
+    return offered
+
+
+def _told(store: OnlineStore, model: Model, picks: list[Pick]) -> list[dict[str, Any]]:
+    asked = {pick.item for pick in picks} | {pick.because for pick in picks if pick.why == "like"}
+    names = _names(store, model, asked)
+    items = []
+    for pick in picks:
+        because = told(model, pick)
+        if pick.why == "like":
+            because = names[pick.because]["title"]
+        reason = in_words(str(pick.why), because)
+        items.append(names[pick.item] | {"score": round(pick.score, 4), "reason": reason})
+    return items
+
+
+def _names(store: OnlineStore, model: Model, items: Any) -> dict[int, dict[str, Any]]:
+    ids = {int(item): str(model.item_ids[item]) for item in items}
+    found = store.get_many("titles", ids.values())
+    return {
+        item: {
+            "item_id": one,
+            "title": found[one].value.get("title") if one in found else None,
+            "category": found[one].value.get("category") if one in found else None,
+        }
+        for item, one in ids.items()
+    }
+
+
+def _of_now(store: OnlineStore, body: dict[str, Any]) -> JSONResponse:
+    """What was ranked just now is as old as the histories that it was ranked from."""
+    info = store.kinds().get("histories")
+    if info is None:
+        raise not_ready("histories")
+    return stamped(body, info.published_at, store.is_degraded)

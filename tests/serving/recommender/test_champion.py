@@ -1,0 +1,132 @@
+"""A new champion is loaded while requests run; a damaged one is refused and the last one stays."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import numpy as np
+import pytest
+from given_model import some_model
+
+from serving.lmdb_store import LmdbStore
+from serving.online import OnlineStore
+from serving.recommender.champion import Champion, history_of
+from serving.server import BackgroundServer
+
+AT = datetime(2017, 12, 31, tzinfo=UTC)
+HISTORY = {
+    "items": ["i3", "gone", "i1"],
+    "baskets": [2.0, 1.0, 1.0],
+    "first_age": [30.0, 9.0, 8.0],
+    "last_age": [5.0, 9.0, 8.0],
+    "recent": [1.0, 0.5, 0.5],
+    "lasting": [1.5, 0.8, 0.8],
+    "visits": 4.0,
+    "recent_visits": 2.0,
+    "last_visit_age": 5.0,
+    "region": "south",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LmdbStore]:
+    opened = LmdbStore(tmp_path / "online")
+    opened.publish("histories", [("c1", HISTORY)], version="1", published_at=AT)
+    yield opened
+    opened.close()
+
+
+def release(store: OnlineStore, models: Path, version: str, seed: int) -> None:
+    """Publish a model as `lakehouse publish` does: the arrays first, then the one key."""
+    digest = some_model(seed).save(models / version)
+    entry = {"folder": version, "digest": digest, "model_version": version}
+    store.publish("model", [("current", entry)], version=version, published_at=AT)
+
+
+def test_the_model_that_the_store_names_is_loaded_once(store: LmdbStore, tmp_path: Path) -> None:
+    champion = Champion(store, tmp_path)
+    assert champion.current is None and champion.version is None
+    release(store, tmp_path, "1", seed=1)
+    assert champion.refresh() and champion.version == "1"
+    assert not champion.refresh()
+    release(store, tmp_path, "2", seed=2)
+    assert champion.refresh() and champion.version == "2"
+
+
+def test_a_damaged_model_is_refused_and_the_last_good_one_answers(
+    store: LmdbStore, tmp_path: Path
+) -> None:
+    release(store, tmp_path, "1", seed=1)
+    champion = Champion(store, tmp_path)
+    digest = some_model(2).save(tmp_path / "2")
+    np.save(tmp_path / "2" / "leaves.npy", np.zeros((6, 8), np.float32))
+    entry = {"folder": "2", "digest": digest, "model_version": "2"}
+    store.publish("model", [("current", entry)], version="2", published_at=AT)
+    assert not champion.refresh()
+    assert champion.version == "1" and "leaves.npy: its digest differs" in champion.refused
+    with BackgroundServer(store, champion=champion) as server:
+        answer = httpx.get(server.url + "/v1/recommendations/c1").json()
+    assert answer["model_version"] == "1" and answer["items"]
+    release(store, tmp_path, "2", seed=2)
+    assert champion.refresh() and champion.refused == ""
+
+
+def test_no_request_is_dropped_while_champions_change(store: LmdbStore, tmp_path: Path) -> None:
+    release(store, tmp_path, "0", seed=1)
+    champion = Champion(store, tmp_path)
+    seen: set[str] = set()
+    codes: list[int] = []
+    stop = threading.Event()
+
+    def ask(url: str) -> None:
+        with httpx.Client() as client:
+            while not stop.is_set():
+                answer = client.get(url)
+                codes.append(answer.status_code)
+                seen.add(answer.json()["model_version"])
+
+    with BackgroundServer(store, champion=champion) as server:
+        asking = [
+            threading.Thread(target=ask, args=(server.url + "/v1/recommendations/c1",))
+            for _ in range(2)
+        ]
+        for thread in asking:
+            thread.start()
+        for number in range(1, 6):
+            release(store, tmp_path, str(number), seed=number)
+            assert champion.refresh()
+            deadline = monotonic() + 20
+            while str(number) not in seen and monotonic() < deadline:
+                sleep(0.002)  # two clients ask without a pause; this thread only looks on
+        stop.set()
+        for thread in asking:
+            thread.join()
+    assert {str(number) for number in range(1, 6)} <= seen
+    assert codes and set(codes) == {200}
+
+
+def test_a_published_history_is_read_by_the_numbers_of_the_model() -> None:
+    found = history_of(some_model(), HISTORY)
+    assert found.items.tolist() == [1, 3] and found.baskets.tolist() == [1, 2]
+    assert (found.visits, found.region) == (4, 1)
+    shuffled = some_model()
+    other = replace(shuffled, item_ids=shuffled.item_ids[::-1].copy())
+    again = history_of(other, HISTORY)
+    assert again.items.tolist() == [36, 38] and again.baskets.tolist() == [2, 1]
+    nowhere = history_of(some_model(), HISTORY | {"region": None, "items": ["x", "y", "z"]})
+    assert nowhere.region == -1 and len(nowhere.items) == 0
+
+
+def test_the_api_reads_models_without_mlflow_spark_or_pickle() -> None:
+    code = (
+        "import sys, serving.server; "
+        "print([m for m in ('mlflow', 'pyspark', 'cloudpickle') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
