@@ -10,12 +10,12 @@ Both times are microseconds since 1970 in UTC, 8 bytes, big-endian, so that byte
 import json
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from pipelines.errors import StoreError
-from serving.online import Answer, JSONValue, KindInfo
+from serving.online import Answer, Change, JSONValue, KindInfo
 
 MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less the byte and the generation of `lmdb_layout`
 _HASHED = b"\xff"  # no UTF-8 begins with it
@@ -61,17 +61,29 @@ def published(kind: str, entries: Iterable[tuple[str, JSONValue]]) -> Iterator[P
         yield _key(kind, key), _json(kind, key, value)
 
 
-def changed(
-    kind: str, changes: Mapping[str, JSONValue], at: datetime, ttl: timedelta | None
-) -> list[Pair]:
-    """Keys and values of an update as they are stored; None deletes."""
-    pairs = []
-    for key, value in changes.items():
-        holds = DELETED_FOR if value is None else ttl
-        until = 0 if holds is None else microseconds(at + holds)
-        text = b"" if value is None else _json(kind, key, value)
-        pairs.append((_key(kind, key), _HEAD.pack(_CHANGED, microseconds(at), until) + text))
-    return pairs
+def changed(changes: Iterable[Change]) -> dict[bytes, tuple[KindInfo, list[Pair]]]:
+    """Changes as they are stored, by kind, each with what an unpublished kind begins as.
+
+    Of a key that changes more than once the newest value stays.
+    """
+    first: dict[bytes, KindInfo] = {}
+    newest: dict[bytes, dict[bytes, bytes]] = {}
+    for change in changes:
+        name = checked(change.kind, change.at)
+        first.setdefault(name, new_info("live", change.at, 0))
+        key, value = _changed(change)
+        values = newest.setdefault(name, {})
+        if not is_newer(values.get(key), value):
+            values[key] = value
+    return {name: (first[name], list(values.items())) for name, values in newest.items()}
+
+
+def _changed(change: Change) -> Pair:
+    holds = DELETED_FOR if change.value is None else change.ttl
+    until = 0 if holds is None else microseconds(change.at + holds)
+    text = b"" if change.value is None else _json(change.kind, change.key, change.value)
+    head = _HEAD.pack(_CHANGED, microseconds(change.at), until)
+    return _key(change.kind, change.key), head + text
 
 
 def is_newer(stored: bytes | None, change: bytes) -> bool:
