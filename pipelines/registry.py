@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
+from pipelines.gold.dead_letters import DEAD_LETTERS
 from pipelines.gold.recommendations import RECOMMENDATIONS
 from pipelines.gold.refreshes import REFRESHES
 from pipelines.silver.batches import BATCHES
@@ -46,6 +47,7 @@ TABLES: tuple[Table, ...] = (
     QUALITY,
     RECOMMENDATIONS,
     REFRESHES,
+    DEAD_LETTERS,
 )
 # What `ingest` writes: all that is not derived from silver.
 INGESTED: tuple[Table, ...] = tuple(

@@ -12,6 +12,7 @@ from typing import Any, cast
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
+from serving import live_answers as live
 from serving.answers import Inventory, Prices, Recommendations, SimilarItems, TopSellers
 from serving.docs_page import docs_page
 from serving.edge import Edge
@@ -22,7 +23,7 @@ from serving.guard import Guard
 from serving.metrics import registry
 from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
-from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region
+from serving.parameters import CUSTOMER, ITEM, Category, CustomerId, ItemId, Limit, Region, Session
 from serving.problems import PROBLEMS, ProblemError, add_handlers
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
@@ -33,8 +34,18 @@ router = APIRouter(responses=PROBLEMS)
 
 
 @router.get("/v1/recommendations/" + CUSTOMER, response_model=Recommendations)
-async def recommendations(request: Request, customer_id: CustomerId, k: Limit = 10) -> JSONResponse:
-    """What to offer a customer; an unknown customer gets what is popular, `fallback` true."""
+async def recommendations(
+    request: Request,
+    customer_id: CustomerId,
+    session_id: Session = "",
+    region: Region = "",
+    k: Limit = 10,
+) -> JSONResponse:
+    """What to offer a customer; an unknown customer gets what is popular, `fallback` true.
+
+    Where reactions run, it leans to what the customer clicked last, in this visit (`session_id`) or
+    another, and leaves out what was bought meanwhile or is short: in `region`, else everywhere.
+    """
     store = _store(request)
     answer = store.get("recommendations", customer_id)
     fallback = answer is None
@@ -42,7 +53,9 @@ async def recommendations(request: Request, customer_id: CustomerId, k: Limit = 
         answer = store.get("popular", "all")
     if answer is None:
         raise _missing(store, "popular", "popular items")
-    body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
+    where = "" if region == "*" else region
+    items = live.recommended(store, answer.value["items"], customer_id, session_id, where)
+    body = {"customer_id": customer_id, "items": items[:k], "fallback": fallback}
     return _answered(body, answer, "model_version")
 
 
@@ -73,7 +86,10 @@ async def top_sellers(
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
 async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The current price of an item, by region; cents are minor units of `currency`."""
-    answer = _find(request, "prices", item_id, f"item {item_id}")
+    store = _store(request)
+    answer = live.prices(store, item_id)
+    if answer is None:
+        raise _missing(store, "prices", f"item {item_id}")
     body = {"item_id": item_id, "prices": _of_region(answer.value["prices"], region)}
     return _answered(body, answer)
 
@@ -81,7 +97,10 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
 async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The stock of an item, in units, by region."""
-    answer = _find(request, "inventory", item_id, f"item {item_id}")
+    store = _store(request)
+    answer = live.inventory(store, item_id)
+    if answer is None:
+        raise _missing(store, "inventory", f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
     return _answered(body, answer)
 

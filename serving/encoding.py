@@ -16,13 +16,12 @@ from hashlib import blake2b
 
 from pipelines.errors import StoreError
 from serving.online import Answer, Change, JSONValue, KindInfo
+from serving.times import instant, microseconds
 
 MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less the byte and the generation of `lmdb_layout`
 _HASHED = b"\xff"  # no UTF-8 begins with it
 _CHANGED = b"\x00"  # no JSON begins with it
 _HEAD = struct.Struct(">cQQ")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # Longer than any change waits in a topic: until then an older change cannot bring a key back.
 DELETED_FOR = timedelta(days=1)
 
@@ -108,7 +107,7 @@ def answer(stored: bytes | None, info: KindInfo, now: int) -> Answer | None:
     text = stored[_HEAD.size :]
     if not text or is_over(stored, now):
         return None
-    changed_at = _EPOCH + _HEAD.unpack_from(stored)[1] * _MICROSECOND
+    changed_at = instant(_HEAD.unpack_from(stored)[1])
     return _answer(text, info, changed_at)
 
 
@@ -137,10 +136,6 @@ def read_record(stored: bytes) -> tuple[int, KindInfo]:
 def now() -> int:
     """In microseconds since 1970."""
     return time.time_ns() // 1000
-
-
-def microseconds(at: datetime) -> int:
-    return max(0, (at - _EPOCH) // _MICROSECOND)
 
 
 def batches(pairs: Iterable[Pair], entries: int, size: int) -> Iterator[list[Pair]]:

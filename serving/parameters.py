@@ -17,6 +17,7 @@ CustomerId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
 ItemId = Annotated[str, Path(pattern=ID_PATTERN, description=ID_RULE)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
 Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
+Session = Annotated[str, Query(pattern=r"^\P{Cc}{0,128}$", description="the visit; or none")]
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=r"^[^|\p{Cc}]{0,128}$", description="empty: all")]
 
@@ -28,6 +29,7 @@ INVALID = {
     "k": ("INVALID_LIMIT", f"k must be a whole number from 1 to {MAX_LIMIT}"),
     "limit": ("INVALID_LIMIT", f"limit must be a whole number from 1 to {MAX_ROWS}"),
     "view": ("INVALID_VIEW", "a view's name is lower-case words; /v1/views lists them"),
+    "session_id": ("INVALID_ID", "session_id must be at most 128 printable characters"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
     "q": ("INVALID_QUERY", f"q must be at most {MAX_QUERY} characters"),
     "brand": ("INVALID_BRAND", "brand must be at most 128 printable characters"),
