@@ -12,6 +12,7 @@ from pipelines import (  # noqa: F401  # add their commands to `app`
     key_commands,
     lake_commands,
     model_commands,
+    reaction_commands,
     schedule_commands,
     upkeep_commands,
     workflow_commands,

@@ -69,8 +69,11 @@ class StreamMetrics(Collector):
 
 
 @contextlib.contextmanager
-def serving_metrics(state: Path, host: str, port: int) -> Iterator[None]:
+def serving_metrics(state: Path, host: str, port: int, *more: Collector) -> Iterator[None]:
     """Answer scrapes on `http://HOST:PORT/metrics` while the block runs; port 0: do not.
+
+    Args:
+        more: what is told beside the streams.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -79,7 +82,8 @@ def serving_metrics(state: Path, host: str, port: int) -> Iterator[None]:
         yield
         return
     registry = CollectorRegistry()
-    registry.register(StreamMetrics(state))
+    for collector in (StreamMetrics(state), *more):
+        registry.register(collector)
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
+from pipelines.gold.dead_letters import DEAD_LETTERS
 from pipelines.gold.elasticities import ELASTICITIES
 from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
 from pipelines.gold.recommendations import PARTS, RECOMMENDATIONS
@@ -51,6 +52,7 @@ TABLES: tuple[Table, ...] = (
     PARTS,
     RECOMMENDATIONS,
     REFRESHES,
+    DEAD_LETTERS,
 )
 # What `ingest` writes: all that is not derived from silver.
 INGESTED: tuple[Table, ...] = tuple(

@@ -154,6 +154,22 @@ class OnlineSettings(_Section):
     ttl_s: dict[str, float]
 
 
+class ReactionsSettings(_Section):
+    """What is done about events that cannot wait; docs/reactions.md."""
+
+    file: str
+    modules: list[str]
+    start: Literal["latest", "earliest"]
+    stock_under: int = Field(ge=1)
+    topic: str = Field(pattern=r"^[A-Za-z0-9._-]{0,249}$")
+    alerts_topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    group: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    checkpoint_s: int = Field(ge=5)  # spark.sql.streaming.realTimeMode.minBatchDuration
+    allow_private_webhooks: bool
+    metrics_host: str = Field(min_length=1)
+    metrics_port: int = Field(ge=0, le=65535)
+
+
 class SearchSettings(_Section):
     """The order of search results: what is remembered, and how its weights are learned."""
 
@@ -231,6 +247,7 @@ class Settings(_Section):
     spark: SparkSettings
     model: ModelSettings
     online: OnlineSettings
+    reactions: ReactionsSettings
     search: SearchSettings
     query: QuerySettings
     audit: AuditSettings

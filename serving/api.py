@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
+from serving import live_answers as live
 from serving.answers import Inventory, Prices, TopSellers
 from serving.docs_page import docs_page
 from serving.edge import Edge
@@ -17,7 +18,7 @@ from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
-from serving.lookup import answered, find, not_ready, store_of, utc
+from serving.lookup import answered, find, missing, not_ready, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
 from serving.online import OnlineStore
@@ -56,9 +57,12 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 
     Cents are minor units of `currency`.
     """
-    answer = find(request, "prices", item_id, f"item {item_id}")
+    store = store_of(request)
+    answer = live.prices(store, item_id)
+    if answer is None:
+        raise missing(store, "prices", f"item {item_id}")
     now = _of_region(answer.value["prices"], region)
-    suggested = suggestions(store_of(request), item_id, now)
+    suggested = suggestions(store, item_id, now)
     body = {"item_id": item_id, "prices": now, "suggestions": suggested}
     return answered(body, answer)
 
@@ -66,7 +70,10 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
 async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The stock of an item, in units, by region."""
-    answer = find(request, "inventory", item_id, f"item {item_id}")
+    store = store_of(request)
+    answer = live.inventory(store, item_id)
+    if answer is None:
+        raise missing(store, "inventory", f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
     return answered(body, answer)
 

@@ -10,19 +10,18 @@ Both times are microseconds since 1970 in UTC, 8 bytes, big-endian, so that byte
 import json
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from pipelines.errors import StoreError
-from serving.online import Answer, JSONValue, KindInfo
+from serving.online import Answer, Change, JSONValue, KindInfo
+from serving.times import instant, microseconds
 
 MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less the byte and the generation of `lmdb_layout`
 _HASHED = b"\xff"  # no UTF-8 begins with it
 _CHANGED = b"\x00"  # no JSON begins with it
 _HEAD = struct.Struct(">cQQ")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # Longer than any change waits in a topic: until then an older change cannot bring a key back.
 DELETED_FOR = timedelta(days=1)
 
@@ -61,17 +60,29 @@ def published(kind: str, entries: Iterable[tuple[str, JSONValue]]) -> Iterator[P
         yield _key(kind, key), _json(kind, key, value)
 
 
-def changed(
-    kind: str, changes: Mapping[str, JSONValue], at: datetime, ttl: timedelta | None
-) -> list[Pair]:
-    """Keys and values of an update as they are stored; None deletes."""
-    pairs = []
-    for key, value in changes.items():
-        holds = DELETED_FOR if value is None else ttl
-        until = 0 if holds is None else microseconds(at + holds)
-        text = b"" if value is None else _json(kind, key, value)
-        pairs.append((_key(kind, key), _HEAD.pack(_CHANGED, microseconds(at), until) + text))
-    return pairs
+def changed(changes: Iterable[Change]) -> dict[bytes, tuple[KindInfo, list[Pair]]]:
+    """Changes as they are stored, by kind, each with what an unpublished kind begins as.
+
+    Of a key that changes more than once the newest value stays.
+    """
+    first: dict[bytes, KindInfo] = {}
+    newest: dict[bytes, dict[bytes, bytes]] = {}
+    for change in changes:
+        name = checked(change.kind, change.at)
+        first.setdefault(name, new_info("live", change.at, 0))
+        key, value = _changed(change)
+        values = newest.setdefault(name, {})
+        if not is_newer(values.get(key), value):
+            values[key] = value
+    return {name: (first[name], list(values.items())) for name, values in newest.items()}
+
+
+def _changed(change: Change) -> Pair:
+    holds = DELETED_FOR if change.value is None else change.ttl
+    until = 0 if holds is None else microseconds(change.at + holds)
+    text = b"" if change.value is None else _json(change.kind, change.key, change.value)
+    head = _HEAD.pack(_CHANGED, microseconds(change.at), until)
+    return _key(change.kind, change.key), head + text
 
 
 def is_newer(stored: bytes | None, change: bytes) -> bool:
@@ -96,7 +107,7 @@ def answer(stored: bytes | None, info: KindInfo, now: int) -> Answer | None:
     text = stored[_HEAD.size :]
     if not text or is_over(stored, now):
         return None
-    changed_at = _EPOCH + _HEAD.unpack_from(stored)[1] * _MICROSECOND
+    changed_at = instant(_HEAD.unpack_from(stored)[1])
     return _answer(text, info, changed_at)
 
 
@@ -125,10 +136,6 @@ def read_record(stored: bytes) -> tuple[int, KindInfo]:
 def now() -> int:
     """In microseconds since 1970."""
     return time.time_ns() // 1000
-
-
-def microseconds(at: datetime) -> int:
-    return max(0, (at - _EPOCH) // _MICROSECOND)
 
 
 def batches(pairs: Iterable[Pair], entries: int, size: int) -> Iterator[list[Pair]]:

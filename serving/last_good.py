@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.errors import DiskFullError, StoreError
 from serving.lmdb_store import LmdbStore
-from serving.online import Answer, JSONValue, KindInfo
+from serving.online import Answer, Change, JSONValue, KindInfo
 from serving.redis_store import RedisStore
 
 WATCH_S = 1.0
@@ -72,6 +72,10 @@ class LastGood:
     ) -> int:
         """See `OnlineStore.update`; the copy follows."""
         return self._remote.update(kind, changes, at=at, ttl=ttl)
+
+    def apply(self, changes: Iterable[Change]) -> int:
+        """See `OnlineStore.apply`; the copy follows."""
+        return self._remote.apply(changes)
 
     def get(self, kind: str, key: str) -> Answer | None:
         """See `OnlineStore.get`."""

@@ -14,7 +14,7 @@ import lmdb
 from pipelines.errors import DiskFullError, StoreError
 from serving import encoding
 from serving import lmdb_layout as layout
-from serving.online import Answer, JSONValue, KindInfo
+from serving.online import Answer, Change, JSONValue, KindInfo
 
 INITIAL_MAP_BYTES = 64 << 20
 BATCH_BYTES = 8 << 20  # about as much is in one transaction, so that it never holds much memory
@@ -103,17 +103,23 @@ class LmdbStore:
         ttl: timedelta | None = None,
     ) -> int:
         """See `OnlineStore.update`."""
-        name = encoding.checked(kind, at)
-        pairs = encoding.changed(kind, changes, at, ttl)
-        first = encoding.new_info("live", at, 0)
-        start = self._swept.get(name, b"")
+        return self.apply(Change(kind, key, value, at, ttl) for key, value in changes.items())
 
-        def work(txn: Any) -> tuple[int, bytes]:
-            changed = layout.update(txn, name, first, pairs)
-            return changed, layout.sweep(txn, name, start, encoding.now())
+    def apply(self, changes: Iterable[Change]) -> int:
+        """See `OnlineStore.apply`; all of it is one transaction."""
+        by_kind = encoding.changed(changes)
 
-        changed, self._swept[name] = self._write(work)
-        return changed
+        def work(txn: Any) -> tuple[int, dict[bytes, bytes]]:
+            count, swept = 0, {}
+            for name, (first, pairs) in by_kind.items():
+                count += layout.update(txn, name, first, pairs)
+                start = self._swept.get(name, b"")
+                swept[name] = layout.sweep(txn, name, start, encoding.now())
+            return count, swept
+
+        count, swept = self._write(work)
+        self._swept |= swept
+        return count
 
     def get(self, kind: str, key: str) -> Answer | None:
         """See `OnlineStore.get`."""

@@ -34,6 +34,20 @@ class KindInfo:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key's new value; a `value` of None deletes it.
+
+    `at` is when it changed, with a timezone; it is answered for `ttl` after that, None: for good.
+    """
+
+    kind: str
+    key: str
+    value: JSONValue
+    at: datetime
+    ttl: timedelta | None = None
+
+
 class OnlineStore(Protocol):
     """Hot answers by kind and key; a kind is replaced as a whole, atomically.
 
@@ -96,6 +110,17 @@ class OnlineStore(Protocol):
         Raises:
             StoreError: a key or value cannot be stored; nothing has changed.
             DiskFullError: no space is left; nothing has changed.
+        """
+
+    def apply(self, changes: Iterable[Change]) -> int:
+        """Make changes of any kinds, each as `update` would, those of a kind at once.
+
+        Returns:
+            The number of keys changed.
+
+        Raises:
+            StoreError: a key or value cannot be stored; nothing has changed.
+            DiskFullError: no space is left.
         """
 
     def get(self, kind: str, key: str) -> Answer | None:

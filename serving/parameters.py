@@ -21,6 +21,7 @@ ForCustomer = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="how many, at most")]
 Region = Annotated[str, Query(pattern=r"^$|^\*$|" + ID_PATTERN, description="empty: all")]
+Visit = Annotated[str, Query(pattern=rf"^[^{CONTROL}]{{0,128}}$", description="the visit; or none")]
 # Categories are shop words ("FRZN FRUITS/VEG"); "|" parts the key and control characters lie.
 Category = Annotated[str, Query(pattern=rf"^[^|{CONTROL}]{{0,128}}$", description="empty: all")]
 MAX_SESSION = 50
@@ -40,6 +41,7 @@ INVALID = {
     "bought": ("INVALID_SESSION", f"bought: at most {MAX_SESSION} item ids of {ID_RULE}"),
     "viewed": ("INVALID_SESSION", f"viewed: at most {MAX_SESSION} item ids of {ID_RULE}"),
     "per_category": ("INVALID_LIMIT", f"per_category must be from 0 to {MAX_LIMIT}"),
+    "session_id": ("INVALID_ID", "session_id must be at most 128 printable characters"),
     "region": ("INVALID_REGION", f"region must be {ID_RULE}"),
     "q": ("INVALID_QUERY", f"q must be at most {MAX_QUERY} characters"),
     "brand": ("INVALID_BRAND", "brand must be at most 128 printable characters"),

@@ -1,6 +1,6 @@
 """The routes that recommend: for a customer, like an item, with an item, on the rise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, cast
 
 import numpy as np
@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 
+from serving import live_answers as live
 from serving.answers import Recommendations, SimilarItems
+from serving.live_values import SHORT
 from serving.lookup import answered, find, missing, not_ready, stamped, store_of
 from serving.online import Answer, OnlineStore
 from serving.parameters import (
@@ -24,6 +26,7 @@ from serving.parameters import (
     PerCategory,
     Region,
     Session,
+    Visit,
 )
 from serving.problems import PROBLEMS
 from serving.recommender.champion import Champion, history_of
@@ -49,26 +52,31 @@ async def recommendations(
     in_stock: bool = False,
     new_only: bool = False,
     per_category: PerCategory = 0,
+    session_id: Visit = "",
     bought: Session = NO_SESSION,
     viewed: Session = NO_SESSION,
 ) -> JSONResponse:
     """What to offer a customer; an unknown customer gets what is popular, `fallback` true.
 
-    `bought` and `viewed` are what happened in this session; prices and stock are looked up in
-    `region` if it is given, else in any. Without a loaded model the list is that of the last batch
-    and the conditions do not apply.
+    `bought` and `viewed` are what happened in this session; where reactions run, so does what they
+    saw of the customer and of the visit `session_id`, and what was bought lately or is short is
+    left out. Prices and stock are looked up in `region` if it is given, else in any. Without a
+    loaded model the list is that of the last batch and the other conditions do not apply.
     """
     champion = cast(Champion, request.app.state.champion).current
     store = store_of(request)
+    where = "" if region == "*" else region
     if champion is None:
-        return _of_last_batch(store, customer_id, k)
+        return _of_last_batch(store, customer_id, session_id, where, k)
     model, version = champion
     known = store.get("histories", customer_id)
     history = history_of(model, known.value) if known else nobody()
     if known is None:
         history = nobody(model.region_of.get(region, -1))
     codes = model.code_of
-    session = [[codes[item] for item in items if item in codes] for items in (bought, viewed)]
+    clicks = [click[2] for click in live.clicked(store, customer_id, session_id)]
+    seen = (bought, [*viewed, *clicks])
+    session = [[codes[item] for item in items if item in codes] for items in seen]
     history = history.with_session(*session)
     if category and category != "*" and category not in model.category_of:
         picks: list[Pick] = []
@@ -78,7 +86,14 @@ async def recommendations(
             bought=not new_only,
             category=model.category_of.get(category, -1),
             per_category=per_category,
-            offered=_offer(store, model, region, (min_price_cents, max_price_cents), in_stock),
+            offered=_offer(
+                store,
+                model,
+                where,
+                (min_price_cents, max_price_cents),
+                in_stock,
+                live.bought(store, customer_id),
+            ),
         )
         picks = recommend(model, history, wish)
     body = {
@@ -129,14 +144,17 @@ def _of_item(request: Request, kind: str, item_id: str, k: int) -> JSONResponse:
     return answered(body, answer, "model_version")
 
 
-def _of_last_batch(store: OnlineStore, customer_id: str, k: int) -> JSONResponse:
+def _of_last_batch(
+    store: OnlineStore, customer_id: str, session_id: str, region: str, k: int
+) -> JSONResponse:
     answer = store.get("recommendations", customer_id)
     fallback = answer is None
     if answer is None:
         answer = store.get("popular", "all")
     if answer is None:
         raise missing(store, "popular", "popular items")
-    body = {"customer_id": customer_id, "items": answer.value["items"][:k], "fallback": fallback}
+    items = live.recommended(store, answer.value["items"], customer_id, session_id, region)
+    body = {"customer_id": customer_id, "items": items[:k], "fallback": fallback}
     return answered(body, answer, "model_version")
 
 
@@ -146,20 +164,26 @@ def _offer(
     region: str,
     prices: tuple[int, int],
     in_stock: bool,
+    bought: Set[str],
 ) -> Callable[[Codes], NDArray[np.bool_]] | None:
-    """Whether items are sold at a price within bounds, and in stock; None if nobody asks."""
+    """Whether items are neither bought nor short, sold at a price within bounds, and in stock.
+
+    None if all are.
+    """
     low, high = prices
     is_priced = low > 0 or high < MAX_CENTS
-    if not (is_priced or in_stock):
+    is_watched = SHORT in store.kinds()
+    if not (is_priced or in_stock or is_watched or bought):
         return None
 
     def of_region(answer: Answer | None, rows: str, value: str) -> list[int]:
         found: list[dict[str, Any]] = answer.value[rows] if answer else []
-        return [row[value] for row in found if region in ("", "*", row["region"])]
+        return [row[value] for row in found if region in ("", row["region"])]
 
     def offered(items: Codes) -> NDArray[np.bool_]:
         ids = model.item_ids[items].tolist()
-        passed = np.ones(len(ids), np.bool_)
+        out = bought | (live.short(store, ids, region) if is_watched else frozenset())
+        passed = np.array([one not in out for one in ids], np.bool_)
         if is_priced:
             told_prices = store.get_many("prices", ids)
             passed &= [

@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from pipelines.errors import DiskFullError, StoreError
 from serving import encoding
-from serving.online import Answer, JSONValue, KindInfo
+from serving.online import Answer, Change, JSONValue, KindInfo
 from serving.redis_layout import WHOLE, Layout
 
 READ_S = 0.1  # a request waits no longer for Redis
@@ -89,10 +89,15 @@ class RedisStore:
         ttl: timedelta | None = None,
     ) -> int:
         """See `OnlineStore.update`."""
-        name = encoding.checked(kind, at)
-        pairs = encoding.changed(kind, changes, at, ttl)
+        return self.apply(Change(kind, key, value, at, ttl) for key, value in changes.items())
+
+    def apply(self, changes: Iterable[Change]) -> int:
+        """See `OnlineStore.apply`; each kind is one transaction."""
+        by_kind = encoding.changed(changes)
         with self._errors("written"):
-            return self._layout.update(name, pairs, encoding.new_info("live", at, 0))
+            return sum(
+                self._layout.update(n, pairs, first) for n, (first, pairs) in by_kind.items()
+            )
 
     def get(self, kind: str, key: str) -> Answer | None:
         """See `OnlineStore.get`."""

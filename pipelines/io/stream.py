@@ -82,6 +82,11 @@ class Stream:
         self.report.look(self._query)
         self.report.close(self._failed, is_done=is_done)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a batch has begun: what comes from now on is read."""
+        return bool(self._query.status["isTriggerActive"])
+
     def ended(self, seconds: float) -> bool:
         """Wait for the end of the stream, not longer than this, and report.
 

@@ -17,7 +17,7 @@ from redis_server import RedisServer
 
 from pipelines.errors import StoreError
 from serving.lmdb_store import LmdbStore
-from serving.online import KindInfo, OnlineStore
+from serving.online import Change, KindInfo, OnlineStore
 from serving.redis_store import RedisStore
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -199,6 +199,28 @@ def test_a_kind_that_is_only_updated_is_live(store: OnlineStore) -> None:
     assert set(store.get_many("taste", ["s1", "s2"])) == {"s1"}
     assert store.kinds() == {"taste": KindInfo("live", AT, 0)}
     assert store.update("taste", {}, at=AT) == 0
+
+
+def test_changes_of_several_kinds_each_have_their_own_time(store: OnlineStore) -> None:
+    store.publish("prices", [("i1", 1)], version="1", published_at=AT)
+    second = timedelta(seconds=1)
+    changes = [
+        Change("prices", "i1", 11, AT + second),
+        Change("prices", "i1", 10, AT),
+        Change("prices", "i2", 12, AT + 2 * second, YEARS),
+        Change("taste", "s1", [1], AT),
+    ]
+    assert store.apply(changes) == 3
+    found = store.get_many("prices", ["i1", "i2"])
+    told = {key: (answer.value, answer.published_at) for key, answer in found.items()}
+    assert told == {"i1": (11, AT + second), "i2": (12, AT + 2 * second)}
+    assert store.apply(reversed(changes)) == 3  # as new as what is there
+    assert store.get_many("prices", ["i1", "i2"]) == found
+    with pytest.raises(StoreError, match="not JSON"):
+        store.apply([Change("taste", "s1", 2, AT + second), Change("prices", "i1", {1}, AT)])  # type: ignore[arg-type]
+    answer = store.get("taste", "s1")
+    assert answer is not None and answer.value == [1]
+    assert store.apply([]) == 0
 
 
 def test_what_cannot_be_stored_leaves_an_update_undone(store: OnlineStore) -> None:
