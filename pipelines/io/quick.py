@@ -102,21 +102,29 @@ def quick(select: exp.Query, tables: Mapping[str, Snapshot], limit: int) -> pa.T
         connection.execute("SET TimeZone = 'UTC'")
         try:
             for name, table in tables.items():
-                _bind(connection, name, table)
+                bind(connection, name, table)
             answer = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise Refused(f"DuckDB: {str(error).splitlines()[0]}") from None
     return _plain(answer)
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> None:
-    """A view of the table's rows under its name."""
+def bind(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Snapshot,
+    further: Mapping[str, str] | None = None,
+) -> None:
+    """Show the table's rows under its name.
+
+    Args:
+        further: of columns whose types Spark and DuckDB do not have alike, what to read them as;
+            the other such columns are not shown.
+    """
     layer, noun = name.split(".")
-    shown = ", ".join(
-        f'CAST("{column}" AS {kind}) AS "{column}"'
-        for column, kind in table.columns.items()
-        if kind in FAMILIES
-    )
+    kinds = {column: kind for column, kind in table.columns.items() if kind in FAMILIES}
+    kinds |= further or {}
+    shown = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in kinds.items())
     whole = [file for file in table.files if file not in table.hidden_rows]
     parts = [f"SELECT {shown} FROM {_parquet(whole)}"] if whole else []  # noqa: S608
     if table.hidden_rows:
@@ -128,7 +136,7 @@ def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> 
             f"ANTI JOIN {gone} AS g ON f.filename = g.file AND f.file_row_number = g.row"
         )
     if not parts:
-        nothing = (f'NULL::{k} AS "{c}"' for c, k in table.columns.items() if k in FAMILIES)
+        nothing = (f'NULL::{kind} AS "{column}"' for column, kind in kinds.items())
         parts = [f"SELECT {', '.join(nothing)} WHERE false"]
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
     connection.execute(f'CREATE VIEW "{layer}"."{noun}" AS {" UNION ALL ".join(parts)}')
