@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving.answers import Inventory, Prices, Recommendations, SimilarItems, TopSellers
+from serving.dashboard import Panels
+from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
 from serving.edge import Edge
 from serving.events import router as events
@@ -106,11 +108,6 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready", "store": store, "kinds": told})
 
 
-@router.get("/", include_in_schema=False)
-async def home() -> RedirectResponse:
-    return RedirectResponse("/docs")
-
-
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -122,6 +119,7 @@ def create_app(
     store: OnlineStore,
     gold: Gold | None = None,
     *,
+    panels: Panels | None = None,
     search_folder: Path | None = None,
     shared: Shared | None = None,
     worker: int = 0,
@@ -131,6 +129,7 @@ def create_app(
     Args:
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
+        panels: what the dashboard shows; without it the page says that there is no lake.
         search_folder: where the search indexes are that the store names; None: no search.
         shared: what it has in common with other processes; without it, it is alone, for this
             machine, and needs no keys.
@@ -143,12 +142,12 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.store, app.state.gold = store, gold
+    app.state.store, app.state.gold, app.state.panels = store, gold, panels
     app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     shared = shared or Shared()
     app.state.sender = shared.sender
-    for further in (views, events, metrics, search_router):
+    for further in (dashboard, views, events, metrics, search_router):
         app.include_router(further)
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])

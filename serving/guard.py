@@ -11,8 +11,10 @@ from serving.keys import KeyRing
 from serving.problems import problem
 from serving.rates import Rates
 
-# Probes carry no key, and what the API looks like is no secret.
+# Probes carry no key, and what the API and its page look like is no secret.
 OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+PAGE_FILES = "/assets/"
+DASHBOARD = "/v1/dashboard"
 
 PERSONAL = "/v1/recommendations/"
 
@@ -29,7 +31,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> JSONResponse | None:
         path = request.scope["path"]
-        if path in OPEN:
+        if path in OPEN or path.startswith(PAGE_FILES):
             return None
         text = _sent(request)
         key = self._keys.find(text) if text else None
@@ -63,6 +65,8 @@ def _sent(request: Request) -> str:
 def _scope_for(method: str, path: str) -> str:
     if path == "/metrics":
         return "metrics"
+    if path.startswith(DASHBOARD):
+        return "dashboard"
     return "read" if method in ("GET", "HEAD", "OPTIONS") else "events"
 
 
