@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="Says in logs who asked.")]
 @keys.command()
 def add(
     name: Name,
-    scope: Annotated[list[str], typer.Option(help="read, events or metrics; repeat it.")],
+    scope: Annotated[list[str], typer.Option(help="read, events, metrics, dashboard; repeat.")],
     env: Env = "local",
     root: Root = None,
     as_json: Json = False,

@@ -140,13 +140,16 @@ def serve(
     root: Root = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="0: any free port.")] = None,
 ) -> None:
-    """Answer HTTP requests from the online store and the gold views until stopped."""
+    """Answer HTTP requests from the online store and the gold views, and show the dashboard."""
+    from pipelines.dashboard.panels import Panels
     from pipelines.io.pages import Pages
     from pipelines.registry import VIEWS
     from serving.server import serve as answer
+    from workflows.recent import recent_runs
 
     settings = settings_for(env, root)
-    answer(settings, Pages(settings, VIEWS), port=port)
+    panels = Panels(settings, lambda: recent_runs(settings.state / "workflows"))
+    answer(settings, Pages(settings, VIEWS), panels=panels, port=port)
 
 
 @app.command()

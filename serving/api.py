@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving import live_answers as live
 from serving.answers import Inventory, Prices, TopSellers
+from serving.dashboard import Panels
+from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
 from serving.edge import Edge
 from serving.events import router as events
@@ -104,11 +106,6 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(ready)
 
 
-@router.get("/", include_in_schema=False)
-async def home() -> RedirectResponse:
-    return RedirectResponse("/docs")
-
-
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -121,6 +118,7 @@ def create_app(
     gold: Gold | None = None,
     *,
     champion: Champion | None = None,
+    panels: Panels | None = None,
     search_folder: Path | None = None,
     shared: Shared | None = None,
     worker: int = 0,
@@ -131,6 +129,7 @@ def create_app(
         store: where the answers are; the caller closes it.
         gold: reads the views; without it they are answered by 503.
         champion: ranks items in this process; without it, lists are those of the last batch.
+        panels: what the dashboard shows; without it the page says that there is no lake.
         search_folder: where the search indexes are that the store names; None: no search.
         shared: what it has in common with other processes; without it, it is alone, for this
             machine, and needs no keys.
@@ -143,13 +142,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.store, app.state.gold = store, gold
+    app.state.store, app.state.gold, app.state.panels = store, gold, panels
     app.state.champion = champion or Champion(store, None)
     app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     shared = shared or Shared()
     app.state.sender = shared.sender
-    for further in (recommending, views, events, metrics, search_router):
+    for further in (dashboard, recommending, views, events, metrics, search_router):
         app.include_router(further)
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])

@@ -12,6 +12,9 @@ from serving.problems import problem
 from serving.rates import Rates
 from serving.telemetry import OPEN
 
+PAGE_FILES = "/assets/"
+DASHBOARD = "/v1/dashboard"
+
 PERSONAL = "/v1/recommendations/"
 
 
@@ -27,7 +30,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> JSONResponse | None:
         path = request.scope["path"]
-        if path in OPEN:
+        if path in OPEN or path.startswith(PAGE_FILES):
             return None
         text = _sent(request)
         key = self._keys.find(text) if text else None
@@ -61,6 +64,8 @@ def _sent(request: Request) -> str:
 def _scope_for(method: str, path: str) -> str:
     if path == "/metrics":
         return "metrics"
+    if path.startswith(DASHBOARD):
+        return "dashboard"
     return "read" if method in ("GET", "HEAD", "OPTIONS") else "events"
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from pipelines.errors import ConfigError
 from serving.parameters import ID_PATTERN, ID_RULE
 
-SCOPES = ("read", "events", "metrics")
+SCOPES = ("read", "events", "metrics", "dashboard")
 MAX_KEYS = 1000  # each has a cell in `Rates`
 RELOAD_S = 1.0
 _PREFIX = "lh_"
@@ -32,7 +32,7 @@ class Key:
     Attributes:
         name: says in logs who asked.
         digest: SHA-256 of the key, in hexadecimal.
-        scopes: `read` asks, `events` sends, `metrics` watches.
+        scopes: `read` asks, `events` sends, `metrics` watches, `dashboard` sees all.
         rate: requests per second, in the long run.
         burst: requests at once, after a pause.
         cell: its place in `Rates`, 0 to `MAX_KEYS` - 1.

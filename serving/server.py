@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from pipelines.errors import ConfigError, StoreError
 from pipelines.settings import Settings
 from serving.api import create_app
+from serving.dashboard import Panels
 from serving.gold import Gold
 from serving.online import OnlineStore
 from serving.recommender.champion import MODELS, Champion
@@ -33,6 +34,7 @@ def serve(
     settings: Settings,
     gold: Gold | None = None,
     *,
+    panels: Panels | None = None,
     port: int | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
@@ -41,6 +43,7 @@ def serve(
     Args:
         settings: of them `serving`, `online` and `state` count.
         gold: reads the gold views of the lake.
+        panels: what the dashboard shows of it.
         port: instead of `settings.serving.port`; 0 takes any free one.
         announce: told the URL, with the real port, once requests are answered; by default it is
             written to standard error.
@@ -64,6 +67,7 @@ def serve(
                 store,
                 gold,
                 champion=champion,
+                panels=panels,
                 search_folder=settings.state / FOLDER,
                 shared=common,
                 worker=worker,
@@ -91,6 +95,7 @@ class BackgroundServer:
         store: what to serve; the caller closes it.
         gold: reads the gold views of a lake.
         champion: ranks items in this process; the caller closes it.
+        panels: what the dashboard shows of it.
         search_folder: where the search indexes are that the store names; None: no search.
         port: 0 takes any free one.
         common: keys and the like, see `create_app`.
@@ -106,13 +111,19 @@ class BackgroundServer:
         gold: Gold | None = None,
         *,
         champion: Champion | None = None,
+        panels: Panels | None = None,
         search_folder: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         common: Shared | None = None,
     ) -> None:
         self._app = create_app(
-            store, gold, champion=champion, search_folder=search_folder, shared=common
+            store,
+            gold,
+            champion=champion,
+            panels=panels,
+            search_folder=search_folder,
+            shared=common,
         )
         self._address = (host, port)
         self.url = ""
@@ -213,5 +224,5 @@ def _url(listener: socket.socket) -> str:
 
 
 def _tell(url: str) -> None:
-    sys.stderr.write(f"serving {url} (documentation: {url}/docs); stop with Ctrl+C\n")
+    sys.stderr.write(f"serving {url} (dashboard; documentation: {url}/docs); stop with Ctrl+C\n")
     sys.stderr.flush()

@@ -23,12 +23,17 @@ def store_to_write(settings: Settings) -> OnlineStore:
 def store_to_read(settings: Settings) -> OnlineStore:
     """The store as the API needs it: that of another machine with a last good copy here.
 
+    Beside a lake from which nothing was published yet, it is made, empty.
+
     Raises:
-        StoreError: there is none, or it cannot be opened.
+        StoreError: there is neither a store nor a lake, or it cannot be opened.
     """
     if settings.online.kind == "redis":
         return LastGood(_redis(settings, settings.online.timeout_s), settings.state / "online-copy")
-    return LmdbStore(settings.state / "online", readonly=True)
+    folder = settings.state / "online"
+    if settings.state.is_dir() and not (folder / "data.mdb").is_file():
+        LmdbStore(folder).close()
+    return LmdbStore(folder, readonly=True)
 
 
 def _redis(settings: Settings, timeout_s: float) -> RedisStore:

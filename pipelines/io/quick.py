@@ -106,7 +106,7 @@ def quick(
         connection.execute("SET TimeZone = 'UTC'")
         try:
             for name, table in tables.items():
-                _bind(connection, name, table)
+                bind(connection, name, table)
             _shut(connection, tables)
             with stopped_after(timeout_s, connection.interrupt):
                 answer = connection.sql(sql).to_arrow_table()
@@ -123,14 +123,22 @@ def _shut(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Snapshot])
     connection.execute("SET lock_configuration = true")
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> None:
-    """A view of the table's rows under its name."""
+def bind(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Snapshot,
+    further: Mapping[str, str] | None = None,
+) -> None:
+    """Show the table's rows under its name.
+
+    Args:
+        further: of columns whose types Spark and DuckDB do not have alike, what to read them as;
+            the other such columns are not shown.
+    """
     layer, noun = name.split(".")
-    shown = ", ".join(
-        f'CAST("{column}" AS {kind}) AS "{column}"'
-        for column, kind in table.columns.items()
-        if kind in FAMILIES
-    )
+    kinds = {column: kind for column, kind in table.columns.items() if kind in FAMILIES}
+    kinds |= further or {}
+    shown = ", ".join(f'CAST("{column}" AS {kind}) AS "{column}"' for column, kind in kinds.items())
     whole = [file for file in table.files if file not in table.hidden_rows]
     parts = [f"SELECT {shown} FROM {_parquet(whole)}"] if whole else []  # noqa: S608
     if table.hidden_rows:
@@ -142,7 +150,7 @@ def _bind(connection: duckdb.DuckDBPyConnection, name: str, table: Snapshot) -> 
             f"ANTI JOIN {gone} AS g ON f.filename = g.file AND f.file_row_number = g.row"
         )
     if not parts:
-        nothing = (f'NULL::{k} AS "{c}"' for c, k in table.columns.items() if k in FAMILIES)
+        nothing = (f'NULL::{kind} AS "{column}"' for column, kind in kinds.items())
         parts = [f"SELECT {', '.join(nothing)} WHERE false"]
     connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{layer}"')
     connection.execute(f'CREATE VIEW "{layer}"."{noun}" AS {" UNION ALL ".join(parts)}')

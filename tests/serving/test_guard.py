@@ -146,7 +146,7 @@ def test_the_file_holds_no_key_and_is_for_its_owner(tmp_path: Path) -> None:
         ("k", ["read"], {}, "there is a key k already"),
         ("a b", ["read"], {}, "names no key"),
         ("new", [], {}, "needs scopes"),
-        ("new", ["write"], {}, "needs scopes out of read, events, metrics"),
+        ("new", ["write"], {}, "needs scopes out of read, events, metrics, dashboard"),
         ("new", ["read"], {"rate": 0}, "above 0"),
         ("new", ["read"], {"rate": float("nan")}, "above 0"),
         ("new", ["read"], {"burst": 0}, "above 0"),
