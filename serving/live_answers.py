@@ -6,6 +6,7 @@ from typing import Any
 
 from serving import live_values as values
 from serving.leaning import CLICKED, Item, shown
+from serving.lookup import beside
 from serving.online import Answer, OnlineStore
 
 
@@ -40,13 +41,13 @@ def recommended(
 def clicked(store: OnlineStore, customer_id: str, session_id: str) -> list[Any]:
     """Time, id, item id and category of the last clicks of a customer and a visit, newest first."""
     keys = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
-    tastes = store.get_many(values.TASTE, keys).values()
+    tastes = beside(store, values.TASTE, keys).values()
     return _latest(click for taste in tastes for click in taste.value["clicks"])
 
 
 def bought(store: OnlineStore, customer_id: str) -> Set[str]:
     """What a customer bought lately."""
-    answer = store.get(values.BOUGHT, customer_id)
+    answer = beside(store, values.BOUGHT, [customer_id]).get(customer_id)
     return answer.value["items"].keys() if answer else frozenset()
 
 
@@ -54,7 +55,7 @@ def short(store: OnlineStore, item_ids: Iterable[str], region: str) -> Set[str]:
     """Those of some items that are short: in the region if one is given, else everywhere."""
     return {
         item_id
-        for item_id, answer in store.get_many(values.SHORT, item_ids).items()
+        for item_id, answer in beside(store, values.SHORT, item_ids).items()
         if (region in answer.value["regions"] if region else answer.value["everywhere"])
     }
 
@@ -71,7 +72,7 @@ def _both(
     name: str,
     joined: Callable[[Any, Any], list[values.Row]],
 ) -> Answer | None:
-    published, live = (store.get(kind, key) for kind in kinds)
+    published, live = store.get(kinds[0], key), beside(store, kinds[1], [key]).get(key)
     if live is None:
         return published
     rows = joined(published.value[name] if published else (), live.value)

@@ -1,5 +1,6 @@
 """What the routes share: reading the store, and saying what an answer is of, or that none is."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, cast
@@ -7,6 +8,7 @@ from typing import Any, cast
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from pipelines.errors import StoreError
 from serving.online import Answer, OnlineStore
 from serving.problems import ProblemError
 
@@ -22,6 +24,17 @@ def find(request: Request, kind: str, key: str, what: str) -> Answer:
     if answer is None:
         raise missing(store, kind, what)
     return answer
+
+
+def beside(store: OnlineStore, kind: str, keys: Iterable[str]) -> dict[str, Answer]:
+    """What a kind adds to another; nothing where the store is down and no copy has the kind.
+
+    What it would add to answers alone then, flagged as stale.
+    """
+    try:
+        return store.get_many(kind, keys)
+    except StoreError:
+        return {}
 
 
 def missing(store: OnlineStore, kind: str, what: str) -> ProblemError:

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serving.lookup import beside
 from serving.online import OnlineStore
 
 KIND = "price_suggestions"
@@ -34,7 +35,7 @@ def suggestions(
     store: OnlineStore, item_id: str, prices: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The suggestions for an item's present prices; one for a price that has changed is dropped."""
-    found = store.get(KIND, item_id)
+    found = beside(store, KIND, [item_id]).get(item_id)
     now = {(row["region"], row["currency"]): row["price_cents"] for row in prices}
     return [
         row

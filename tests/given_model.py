@@ -1,10 +1,28 @@
 """A small model of the recommender, and customers for it, from a seed."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import numpy as np
 
+from serving.online import OnlineStore
 from serving.recommender.features import FEATURES
 from serving.recommender.history import History
 from serving.recommender.model import STATISTICS, Model
+
+AT = datetime(2017, 12, 31, tzinfo=UTC)
+HISTORY = {
+    "items": ["i3", "gone", "i1"],
+    "baskets": [2.0, 1.0, 1.0],
+    "first_age": [30.0, 9.0, 8.0],
+    "last_age": [5.0, 9.0, 8.0],
+    "recent": [1.0, 0.5, 0.5],
+    "lasting": [1.5, 0.8, 0.8],
+    "visits": 4.0,
+    "recent_visits": 2.0,
+    "last_visit_age": 5.0,
+    "region": "south",
+}
 
 
 def some_model(
@@ -59,3 +77,10 @@ def a_customer(seed: int = 1, *, items: int = 40, bought: int = 6, region: int =
         last_visit_age=float(last.min(initial=60)),
         region=region,
     )
+
+
+def release(store: OnlineStore, models: Path, version: str, seed: int) -> None:
+    """Publish a model as `lakehouse publish` does: the arrays first, then the one key."""
+    digest = some_model(seed).save(models / version)
+    entry = {"folder": version, "digest": digest, "model_version": version}
+    store.publish("model", [("current", entry)], version=version, published_at=AT)

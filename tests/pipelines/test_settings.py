@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from pipelines.errors import ConfigError
 from pipelines.settings import CONF_DIR, load_settings
 
-ENVIRONMENTS = sorted(file.stem for file in CONF_DIR.glob("*.yml") if file.stem != "base")
+OTHERS = {"base", "reactions"}
+ENVIRONMENTS = sorted(file.stem for file in CONF_DIR.glob("*.yml") if file.stem not in OTHERS)
 
 
 @pytest.fixture

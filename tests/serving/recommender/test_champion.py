@@ -5,33 +5,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 
 import httpx
 import numpy as np
 import pytest
-from given_model import some_model
+from given_model import AT, HISTORY, release, some_model
 
 from serving.lmdb_store import LmdbStore
-from serving.online import OnlineStore
 from serving.recommender.champion import Champion, history_of
 from serving.server import BackgroundServer
-
-AT = datetime(2017, 12, 31, tzinfo=UTC)
-HISTORY = {
-    "items": ["i3", "gone", "i1"],
-    "baskets": [2.0, 1.0, 1.0],
-    "first_age": [30.0, 9.0, 8.0],
-    "last_age": [5.0, 9.0, 8.0],
-    "recent": [1.0, 0.5, 0.5],
-    "lasting": [1.5, 0.8, 0.8],
-    "visits": 4.0,
-    "recent_visits": 2.0,
-    "last_visit_age": 5.0,
-    "region": "south",
-}
 
 
 @pytest.fixture
@@ -40,13 +24,6 @@ def store(tmp_path: Path) -> Iterator[LmdbStore]:
     opened.publish("histories", [("c1", HISTORY)], version="1", published_at=AT)
     yield opened
     opened.close()
-
-
-def release(store: OnlineStore, models: Path, version: str, seed: int) -> None:
-    """Publish a model as `lakehouse publish` does: the arrays first, then the one key."""
-    digest = some_model(seed).save(models / version)
-    entry = {"folder": version, "digest": digest, "model_version": version}
-    store.publish("model", [("current", entry)], version=version, published_at=AT)
 
 
 def test_the_model_that_the_store_names_is_loaded_once(store: LmdbStore, tmp_path: Path) -> None:
