@@ -93,11 +93,16 @@ def replay_quarantine(
 
 
 @app.command()
-def doctor(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+def doctor(
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of every table.")] = False,
+) -> None:
     """Say what is wrong with the lake and the safe repair; changes nothing, exit 1 if it is."""
     from pipelines.io.doctor import examine
 
-    found = examine(settings_for(env, root))
+    found = examine(settings_for(env, root), reads_all=deep)
     cells = [
         ("note" if one.is_note else "WRONG", one.place, one.problem, one.repair)
         for one in found.findings
