@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-recommend bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test faults lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-recommend bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -21,6 +21,9 @@ demo: .venv/installed  ## run the main job on a year of real purchases (ARGS="--
 
 test: .venv/installed  ## run every test, in two processes
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+faults: .venv/installed  ## the model of the protocol, its mutants, and damaged files of a copy of a lake (ARGS="--root lake --seed 17 --faults 60")
+	$(BIN)/python tests/faults/run.py $(ARGS)
 
 lint: .venv/installed  ## style, types and import direction
 	$(BIN)/ruff check .

@@ -93,11 +93,38 @@ def replay_quarantine(
 
 
 @app.command()
-def doctor(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
+def restore(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="A table or view.")],
+    version: Annotated[int, typer.Option(min=0, help="The version to show again.")],
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Show an older version of a table again; streams and views stay right."""
+    from pipelines.io.restore import require_restorable
+    from pipelines.io.restore import restore as show_again
+    from pipelines.io.session import spark_session
+    from pipelines.registry import INGESTED
+
+    require_restorable(name)
+    settings = settings_for(env, root)
+    with writing(settings, name, *(table.name for table in INGESTED)):
+        done = show_again(spark_session(settings), settings, name, version)
+    text = f"{done.table} shows version {done.shows} again, as {done.version}; now `{done.then}`"
+    show(done, as_json=as_json, text=text)
+
+
+@app.command()
+def doctor(
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of every table.")] = False,
+) -> None:
     """Say what is wrong with the lake and the safe repair; changes nothing, exit 1 if it is."""
     from pipelines.io.doctor import examine
 
-    found = examine(settings_for(env, root))
+    found = examine(settings_for(env, root), reads_all=deep)
     cells = [
         ("note" if one.is_note else "WRONG", one.place, one.problem, one.repair)
         for one in found.findings

@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from pipelines.errors import LakeError
 from pipelines.io.doctor_streams import check_streams
-from pipelines.io.doctor_tables import Opened, check_log, check_table, check_view
+from pipelines.io.doctor_tables import Opened, check_bytes, check_log, check_table, check_view
 from pipelines.io.findings import Finding
 from pipelines.io.lake import open_lake, table_path
 from pipelines.registry import NAMES, VIEWS
@@ -37,8 +37,11 @@ class Diagnosis:
         return all(one.is_note for one in self.findings)
 
 
-def examine(settings: Settings) -> Diagnosis:
+def examine(settings: Settings, *, reads_all: bool = False) -> Diagnosis:
     """Look at every table, checkpoint, stream and lock of a lake.
+
+    Args:
+        reads_all: read every live file too, and compare its pages with their checksums.
 
     Raises:
         LakeError: there is no lake, or it does not stand on this disk.
@@ -49,6 +52,7 @@ def examine(settings: Settings) -> Diagnosis:
     opened, findings = _open_tables(settings)
     for name, table in opened.items():
         findings += check_table(name, table)
+        findings += check_bytes(name, table) if reads_all else ()
     for view in VIEWS:
         if view.name in opened:
             findings += check_view(view.name, opened)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
@@ -89,6 +90,7 @@ def check_table(name: str, opened: Opened) -> Iterator[Finding]:
     ]
     if torn:
         yield Finding(name, f"not of the size that the log gives: {_some(torn)}", _rebuild(name))
+    yield from _sums(name, opened)
     features = opened.table.protocol().reader_features or ()
     if "deletionVectors" in features and not absent:
         try:
@@ -97,6 +99,45 @@ def check_table(name: str, opened: Opened) -> Iterator[Finding]:
         except (DeltaError, OSError) as error:
             said = (str(error).splitlines() or ["unknown"])[0]
             yield Finding(name, f"a deletion vector cannot be read: {said[:160]}", _rebuild(name))
+
+
+def check_bytes(name: str, opened: Opened) -> Iterator[Finding]:
+    """Read every live file and compare its pages with the checksums that Spark wrote with them."""
+    columns = {field.name for field in opened.table.schema().fields}
+    damaged = [file for file in opened.files if not _is_whole(opened.path / file, columns)]
+    if damaged:
+        yield Finding(name, f"damaged: {_some(damaged)}", _rebuild(name))
+
+
+def _is_whole(file: Path, columns: set[str]) -> bool:
+    """Whether all of it can be read; the footer, of which nothing is a checksum, names columns."""
+    try:
+        with pq.ParquetFile(file, page_checksum_verification=True) as whole:
+            if not set(whole.schema_arrow.names) <= columns:
+                return False
+            for _ in whole.iter_batches():
+                pass
+    except FileNotFoundError:
+        return True  # that has been said
+    except (pa.ArrowException, OSError):
+        return False
+    return True
+
+
+def _sums(name: str, opened: Opened) -> Iterator[Finding]:
+    """The log against the version checksum that Delta keeps beside each commit."""
+    file = opened.path / "_delta_log" / f"{opened.version:020}.crc"
+    try:
+        said = json.loads(file.read_bytes())
+        wanted = (int(said["numFiles"]), int(said["tableSizeBytes"]))
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError):
+        wanted = (-1, -1)
+    found = (opened.file_count, sum(opened.files.values()))
+    if found != wanted:
+        said = f"its log gives {found[0]} files of {found[1]} bytes, its checksum another sum"
+        yield Finding(name, said, _from_backup(name))
 
 
 def check_view(name: str, opened: Mapping[str, Opened]) -> Iterator[Finding]:

@@ -19,13 +19,13 @@ collation collect_list collect_set concat concat_ws contains conv convert_timezo
 cot count count_if count_min_sketch covar_pop covar_samp crc32 csc cume_dist curdate current_date
 current_time current_timestamp current_timezone
 date date_add date_diff date_format date_from_unix_date date_part date_sub date_trunc dateadd
-datediff datepart day dayname dayofmonth dayofweek dayofyear days decimal decode degrees
+datediff datepart day dayname dayofmonth dayofweek dayofyear decimal decode degrees
 dense_rank div double
 e element_at elt encode endswith equal_null every exists exp explode explode_outer expm1 extract
 factorial filter find_in_set first first_value flatten float floor forall format_number
 format_string from_csv from_json from_unixtime from_utc_timestamp
 get get_json_object getbit greatest grouping grouping_id
-hash hex histogram_numeric hll_sketch_agg hll_sketch_estimate hll_union hll_union_agg hour hours
+hash hex histogram_numeric hll_sketch_agg hll_sketch_estimate hll_union hll_union_agg hour
 hypot
 if iff ifnull ilike in initcap inline inline_outer instr int is_valid_utf8 is_variant_null isnan
 isnotnull isnull
@@ -64,7 +64,7 @@ url_decode url_encode uuid
 validate_utf8 var_pop var_samp variance variant_explode variant_explode_outer variant_get
 weekday weekofyear when width_bucket window window_time
 xxhash64
-year years
+year
 zeroifnull zip_with
 """
 ALLOWED = frozenset(_NAMES.split())

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.transaction import AddAction
 
 from pipelines.errors import LakeError
 from pipelines.io.doctor import examine
@@ -164,6 +167,46 @@ def test_a_file_that_was_cut_short_is_named(sound: Settings) -> None:
     victim = files_of(sound, SOURCE)[0]
     os.truncate(victim, victim.stat().st_size - 1)
     assert wrong(sound).problem == f"not of the size that the log gives: {victim.name}"
+
+
+def with_checksums(settings: Settings, name: str) -> Path:
+    """A file with checksums in its pages, as Spark writes them, added to a table."""
+    table = DeltaTable(table_path(settings, name))
+    file = Path(table_path(settings, name)) / "checked.parquet"
+    rows = pa.table({"n": pa.array(range(5000), pa.int64())})
+    pq.write_table(rows, file, write_page_checksum=True, use_dictionary=False)
+    added = AddAction(file.name, file.stat().st_size, {}, 0, True, "{}")
+    table.create_write_transaction([added], "append", table.schema(), [])
+    return file
+
+
+def test_no_flipped_bit_is_silent(sound: Settings) -> None:
+    file = with_checksums(sound, SOURCE)
+    whole, draw = file.read_bytes(), Random(17)
+    rows = pq.read_table(file)
+    detected = 0
+    assert not [one for one in examine(sound, reads_all=True).findings if not one.is_note]
+    for _ in range(60):
+        torn = bytearray(whole)
+        torn[draw.randrange(len(torn))] ^= 1 << draw.randrange(8)
+        file.write_bytes(torn)
+        found = [one for one in examine(sound, reads_all=True).findings if not one.is_note]
+        if found:
+            assert found[0].problem == "damaged: checked.parquet"
+            detected += 1
+        else:
+            assert pq.read_table(file).equals(rows)  # the bit meant nothing
+    assert detected > 50
+
+
+def test_a_log_that_lost_a_file_differs_from_its_checksum(sound: Settings) -> None:
+    log = Path(table_path(sound, SOURCE)) / "_delta_log"
+    size = sum(file.stat().st_size for file in files_of(sound, SOURCE))
+    checksum = log / f"{1:020}.crc"
+    checksum.write_text(json.dumps({"numFiles": 2, "tableSizeBytes": size}))
+    assert examine(sound).is_sound
+    checksum.write_text(json.dumps({"numFiles": 3, "tableSizeBytes": size}))
+    assert wrong(sound).problem.startswith("its log gives 2 files")
 
 
 def test_a_gap_in_a_log_is_named(sound: Settings) -> None:
