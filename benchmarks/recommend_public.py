@@ -38,7 +38,7 @@ from serving.recommender.ranking import Wish
 ALS_GRID = [
     {"rank": rank, "regularization": regularization, "alpha": alpha}
     for rank in (16, 32)
-    for regularization, alpha in ((0.1, 1.0), (1.0, 1.0), (1.0, 5.0), (10.0, 5.0))
+    for regularization, alpha in ((0.1, 1.0), (1.0, 1.0), (1.0, 5.0), (10.0, 5.0), (30.0, 10.0))
 ]
 # Spark scales the regularisation with a row's observations.
 SPARK_GRID = [
@@ -46,7 +46,10 @@ SPARK_GRID = [
     for regularization, alpha in ((0.02, 1.0), (0.1, 1.0), (0.05, 5.0))
 ]
 BPR_GRID = [
-    {"rank": rank, "rate": rate, "iterations": 100} for rank in (32, 64) for rate in (0.01, 0.05)
+    {"rank": rank, "rate": rate, "iterations": iterations}
+    for rank in (32, 64)
+    for rate in (0.01, 0.05)
+    for iterations in (100, 400)
 ]
 RIDGES = (100.0, 200.0, 400.0, 800.0)
 FOLDS = 2
