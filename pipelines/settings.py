@@ -6,9 +6,9 @@ file or a wrong type is a `ConfigError` that names the file and the line.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml.comments import CommentedMap
 
 from pipelines.errors import ConfigError
@@ -130,6 +130,20 @@ class OnlineSettings(_Section):
     ttl_s: dict[str, float]
 
 
+class HotSettings(_Section):
+    """Over which time the hot lists are counted; see `serving.hot_counts`."""
+
+    window_s: float = Field(gt=0)
+    trend_s: float = Field(gt=0)
+    keep: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.trend_s >= self.window_s:
+            raise ValueError("trend_s must be less than window_s")
+        return self
+
+
 class SearchSettings(_Section):
     """The order of search results: what is remembered, and how its weights are learned."""
 
@@ -172,6 +186,7 @@ class Settings(_Section):
     spark: SparkSettings
     model: ModelSettings
     online: OnlineSettings
+    hot: HotSettings
     search: SearchSettings
     serving: ServingSettings
 

@@ -12,7 +12,14 @@ from typing import Any, cast
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from serving.answers import Inventory, Prices, Recommendations, SimilarItems, TopSellers
+from serving.answers import (
+    Inventory,
+    Prices,
+    Recommendations,
+    SimilarItems,
+    TopSellers,
+    Trending,
+)
 from serving.dashboard import Panels
 from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
@@ -21,6 +28,7 @@ from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
+from serving.hot_answers import SELLERS, TRENDING, hot_answer
 from serving.metrics import registry
 from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
@@ -60,15 +68,32 @@ async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONRespo
 async def top_sellers(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
 ) -> JSONResponse:
-    """What sells most, of all or of one category, in all or in one region."""
+    """What sells most, of all or of one category, in all or in one region.
+
+    Seconds old (`version` is `live`) where hot lists are kept, else as last published.
+    """
     category, region = category or "*", region or "*"
-    answer = _find(request, "top_sellers", f"{category}|{region}", "that category and region")
+    answer = _hot(request, SELLERS, "top_sellers", category, region)
     body = {
         "category": category,
         "region": region,
         "date": answer.value.get("date"),
         "items": answer.value["items"][:k],
     }
+    return _answered(body, answer)
+
+
+@router.get("/v1/trending", response_model=Trending)
+async def trending(
+    request: Request, category: Category = "", region: Region = "", k: Limit = 10
+) -> JSONResponse:
+    """What is viewed and bought furthest above its usual, of all, a category or a region.
+
+    Seconds old (`version` is `live`) where hot lists are kept, else as last published.
+    """
+    category, region = category or "*", region or "*"
+    answer = _hot(request, TRENDING, "trending", category, region)
+    body = {"category": category, "region": region, "items": answer.value["items"][:k]}
     return _answered(body, answer)
 
 
@@ -172,6 +197,13 @@ def _find(request: Request, kind: str, key: str, what: str) -> Answer:
     if answer is None:
         raise _missing(store, kind, what)
     return answer
+
+
+def _hot(request: Request, hot: str, published: str, category: str, region: str) -> Answer:
+    """The list that is kept just now, else the one that was published."""
+    place = f"{category}|{region}"
+    found = hot_answer(_store(request), hot, place)
+    return found or _find(request, published, place, "that category and region")
 
 
 def _missing(store: OnlineStore, kind: str, what: str) -> ProblemError:
