@@ -20,6 +20,7 @@ def of_views(spark: SparkSession, settings: Settings) -> dict[str, tuple[str, En
     found: dict[str, tuple[str, Entries]] = {}
     for kind, view, read_entries in (
         ("top_sellers", "gold.top_sellers", _top_sellers),
+        ("trending", "gold.trending_items", _trending),
         ("prices", "gold.current_prices", _prices),
         ("inventory", "gold.inventory_levels", _inventory),
     ):
@@ -62,6 +63,32 @@ def _top_sellers(spark: SparkSession, settings: Settings) -> Entries:
     )
     entry = F.struct("rank", "item_id", "title", "units", "revenue_cents")
     yield from grouped(rows, "place", entry, "items", date=F.max("last_date"))
+
+
+def _trending(spark: SparkSession, settings: Settings) -> Entries:
+    """What is furthest above its usual, per category and for all (`*`); the view has no regions."""
+    rows = query(
+        spark,
+        settings,
+        """
+        WITH placed AS (
+          SELECT
+            CONCAT(COALESCE(i.category, '*'), '|*') AS place, t.item_id,
+            MAX(COALESCE(i.title, t.item_id)) AS title, MAX(t.event_count) AS event_count,
+            MAX(t.usual_count) AS usual_count, MAX(t.score) AS score
+          FROM gold.trending_items AS t LEFT JOIN silver.items AS i ON t.item_id = i.item_id
+          WHERE t.score > 0
+          GROUP BY GROUPING SETS ((i.category, t.item_id), (t.item_id))
+        ),
+        ranked AS (
+          SELECT *, ROW_NUMBER() OVER (PARTITION BY place ORDER BY score DESC, item_id) AS rank
+          FROM placed
+        )
+        SELECT * FROM ranked WHERE rank <= 100
+        """,
+    )
+    entry = F.struct("rank", "item_id", "title", "event_count", "usual_count", "score")
+    yield from grouped(rows, "place", entry, "items")
 
 
 def _prices(spark: SparkSession, settings: Settings) -> Entries:

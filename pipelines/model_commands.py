@@ -1,5 +1,7 @@
 """The commands of the model, the API and the bundle's pipeline."""
 
+import signal
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -150,6 +152,26 @@ def serve(
     settings = settings_for(env, root)
     panels = Panels(settings, lambda: recent_runs(settings.state / "workflows"))
     answer(settings, Pages(settings, VIEWS), panels=panels, port=port)
+
+
+@app.command()
+def hot_lists(env: Env = "local", root: Root = None) -> None:
+    """Keep top sellers and trending items seconds old in the online store, until stopped."""
+    from pipelines.dashboard.items import titles
+    from pipelines.dashboard.tables import Tables
+    from serving.hot_lists import run_hot_lists
+    from serving.stores import store_to_write
+
+    settings = settings_for(env, root)
+    tables, stop = Tables(settings), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with writing(settings, "hot lists"):
+        store = store_to_write(settings)
+        try:
+            run_hot_lists(settings, store, lambda: titles(tables), stop)
+        finally:
+            store.close()
 
 
 @app.command()

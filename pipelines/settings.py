@@ -7,9 +7,9 @@ file or a wrong type is a `ConfigError` that names the file and the line.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml.comments import CommentedMap
 
 from pipelines.errors import ConfigError
@@ -170,6 +170,20 @@ class ReactionsSettings(_Section):
     metrics_port: int = Field(ge=0, le=65535)
 
 
+class HotSettings(_Section):
+    """Over which time the hot lists are counted; see `serving.hot_counts`."""
+
+    window_s: float = Field(gt=0)
+    trend_s: float = Field(gt=0)
+    keep: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.trend_s >= self.window_s:
+            raise ValueError("trend_s must be less than window_s")
+        return self
+
+
 class SearchSettings(_Section):
     """The order of search results: what is remembered, and how its weights are learned."""
 
@@ -248,6 +262,7 @@ class Settings(_Section):
     model: ModelSettings
     online: OnlineSettings
     reactions: ReactionsSettings
+    hot: HotSettings
     search: SearchSettings
     query: QuerySettings
     audit: AuditSettings

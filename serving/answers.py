@@ -49,6 +49,23 @@ class TopSellers(BaseModel):
     stale: bool
 
 
+class TrendingItem(BaseModel):
+    item_id: str
+    title: str
+    event_count: int
+    usual_count: float
+    score: float
+
+
+class Trending(BaseModel):
+    category: str
+    region: str
+    items: list[TrendingItem]
+    version: str
+    as_of: datetime
+    stale: bool
+
+
 class Price(BaseModel):
     region: str
     price_cents: int

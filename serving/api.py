@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from serving import live_answers as live
-from serving.answers import Inventory, Prices, TopSellers
+from serving.answers import Inventory, Prices, TopSellers, Trending
 from serving.dashboard import Panels
 from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
@@ -20,10 +20,11 @@ from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
+from serving.hot_answers import SELLERS, TRENDING, hot_answer
 from serving.lookup import answered, find, missing, not_ready, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
-from serving.online import OnlineStore
+from serving.online import Answer, OnlineStore
 from serving.parameters import ITEM, Category, ItemId, Limit, Region
 from serving.problems import PROBLEMS, add_handlers
 from serving.recommender.champion import Champion
@@ -41,15 +42,32 @@ router = APIRouter(responses=PROBLEMS)
 async def top_sellers(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
 ) -> JSONResponse:
-    """What sells most, of all or of one category, in all or in one region."""
+    """What sells most, of all or of one category, in all or in one region.
+
+    Seconds old (`version` is `live`) where hot lists are kept, else as last published.
+    """
     category, region = category or "*", region or "*"
-    answer = find(request, "top_sellers", f"{category}|{region}", "that category and region")
+    answer = _hot(request, SELLERS, "top_sellers", category, region)
     body = {
         "category": category,
         "region": region,
         "date": answer.value.get("date"),
         "items": answer.value["items"][:k],
     }
+    return answered(body, answer)
+
+
+@router.get("/v1/trending", response_model=Trending)
+async def trending(
+    request: Request, category: Category = "", region: Region = "", k: Limit = 10
+) -> JSONResponse:
+    """What is viewed and bought furthest above its usual, of all, a category or a region.
+
+    Seconds old (`version` is `live`) where hot lists are kept, else as last published.
+    """
+    category, region = category or "*", region or "*"
+    answer = _hot(request, TRENDING, "trending", category, region)
+    body = {"category": category, "region": region, "items": answer.value["items"][:k]}
     return answered(body, answer)
 
 
@@ -165,6 +183,13 @@ def create_app(
         audit=shared.audit,
     )
     return app
+
+
+def _hot(request: Request, hot: str, published: str, category: str, region: str) -> Answer:
+    """The list that is kept just now, else the one that was published."""
+    place = f"{category}|{region}"
+    found = hot_answer(store_of(request), hot, place)
+    return found or find(request, published, place, "that category and region")
 
 
 def _of_region(rows: list[dict[str, Any]], region: str) -> list[dict[str, Any]]:

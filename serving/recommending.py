@@ -105,7 +105,7 @@ async def recommendations(
     return _of_now(store, body)
 
 
-@router.get("/v1/trending", response_model=Recommendations)
+@router.get("/v1/trending-for-you", response_model=Recommendations)
 async def trending_for(
     request: Request, customer_id: ForCustomer = "", k: Limit = 10
 ) -> JSONResponse:

@@ -52,6 +52,14 @@ FROM gold.price_suggestions AS v {_TITLES} WHERE {_CHOSEN.format(category="i.cat
 _CURRENCIES = "SELECT DISTINCT currency FROM gold.sales_hourly ORDER BY currency"
 
 
+def titles(tables: Tables) -> dict[str, str]:
+    """Item -> its title; none where the catalogue is not there yet."""
+    if not tables.has("silver.items"):
+        return {}
+    rows = tables.rows("SELECT item_id, title FROM silver.items")
+    return {row["item_id"]: row["title"] for row in rows}
+
+
 def sellers(tables: Tables, asked: Mapping[str, Any]) -> Row:
     """The ten that sold most units in the last seven days of the data, and the ten most trending.
 

@@ -145,7 +145,9 @@ def answers(
         assert session["items"] != before["items"]
         stranger = client.get(f"{server.url}/v1/recommendations/nobody").json()
         assert stranger["fallback"] and stranger["items"]
-        rising = client.get(f"{server.url}/v1/trending", params={"customer_id": customer}).json()
+        rising = client.get(
+            f"{server.url}/v1/trending-for-you", params={"customer_id": customer}
+        ).json()
         assert rising["items"]
         ready = client.get(f"{server.url}/readyz").json()
         assert ready["champion"] == {"model": version, "refused": ""}

@@ -18,6 +18,7 @@ ITEM: dict[str, Any] = {
 RECOMMENDED: dict[str, Any] = {"items": [{"item_id": f"i{i}", **ITEM} for i in range(20)]}
 POPULAR: dict[str, Any] = {"items": [{"item_id": f"p{i}", **ITEM} for i in range(20)]}
 SELLER = {"item_id": "i1", "title": "Oat milk", "units": 7, "revenue_cents": 1393}
+RISING = {"item_id": "i1", "title": "Oat milk", "event_count": 9, "usual_count": 2.5, "score": 3.4}
 PRICE = {"price_cents": 199, "currency": "USD", "changed_at": "2026-01-01T00:00:00Z"}
 LEVEL = {"quantity": 12, "changed_at": "2026-01-01T00:00:00Z"}
 KINDS: dict[str, list[tuple[str, Any]]] = {
@@ -25,6 +26,7 @@ KINDS: dict[str, list[tuple[str, Any]]] = {
     "popular": [("all", POPULAR)],
     "similar": [("i1", RECOMMENDED)],
     "together": [("i1", RECOMMENDED)],
+    "trending": [("*|*", {"items": [RISING]})],
     "top_sellers": [
         ("*|*", {"items": [SELLER] * 3, "date": "2026-01-01"}),
         ("FRZN FRUITS/VEG|*", {"items": [SELLER] * 2, "date": "2026-01-01"}),

@@ -9,7 +9,7 @@ def test_docs_list_every_operation_and_load_nothing(client: httpx.Client) -> Non
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     described = client.get("/openapi.json").json()
-    assert len(described["paths"]) == 20
+    assert len(described["paths"]) == 21
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             assert f"<h2>{method.upper()} {path}</h2>" in page.text
