@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pipelines.errors import StoreError
 from serving import live_values as values
 from serving.leaning import CLICKED, Item, shown
 from serving.online import Answer, OnlineStore
@@ -28,22 +29,33 @@ def recommended(
     given, else wherever stock is kept.
     """
     keys = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
-    tastes = store.get_many(values.TASTE, keys).values()
+    tastes = _known(store, values.TASTE, keys).values()
     clicks = _latest(click for taste in tastes for click in taste.value["clicks"])
-    bought = store.get(values.BOUGHT, customer_id)
+    bought = _known(store, values.BOUGHT, [customer_id]).get(customer_id)
     looked_at = list(dict.fromkeys(click[2] for click in clicks))[:CLICKED]
-    alike = store.get_many("similar", looked_at) if looked_at else {}
+    alike = _known(store, "similar", looked_at) if looked_at else {}
     similar = {item_id: answer.value["items"] for item_id, answer in alike.items()}
     candidates = shown(
         items, out=bought.value["items"] if bought else (), clicks=clicks, similar=similar
     )
-    short = store.get_many(values.SHORT, (item["item_id"] for item in candidates))
+    short = _known(store, values.SHORT, [item["item_id"] for item in candidates])
     out = {
         item_id
         for item_id, answer in short.items()
         if (region in answer.value["regions"] if region else answer.value["everywhere"])
     }
     return [item for item in candidates if item["item_id"] not in out] if out else candidates
+
+
+def _known(store: OnlineStore, kind: str, keys: Sequence[str]) -> dict[str, Answer]:
+    """What is live of some keys.
+
+    Nothing where the store is away and no copy was made of the kind: there may be none.
+    """
+    try:
+        return store.get_many(kind, keys)
+    except StoreError:
+        return {}
 
 
 def _latest(clicks: Iterable[Any]) -> list[Any]:
@@ -58,7 +70,8 @@ def _both(
     name: str,
     joined: Callable[[Any, Any], list[values.Row]],
 ) -> Answer | None:
-    published, live = (store.get(kind, key) for kind in kinds)
+    published = store.get(kinds[0], key)
+    live = _known(store, kinds[1], [key]).get(key)
     if live is None:
         return published
     rows = joined(published.value[name] if published else (), live.value)
