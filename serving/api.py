@@ -5,6 +5,7 @@ the store directly: a read takes microseconds, a thread for it would take longer
 """
 
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from serving.events import router as events
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
+from serving.hot_path import HotPath
 from serving.metrics import registry
 from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
@@ -46,7 +48,13 @@ async def recommendations(
     Where reactions run, it leans to what the customer clicked last, in this visit (`session_id`) or
     another, and leaves out what was bought meanwhile or is short: in `region`, else everywhere.
     """
-    store = _store(request)
+    return recommend(_store(request), customer_id, session_id, region, k)
+
+
+def recommend(
+    store: OnlineStore, customer_id: str, session_id: str, region: str, k: int
+) -> JSONResponse:
+    """The answer of `recommendations`."""
     answer = store.get("recommendations", customer_id)
     fallback = answer is None
     if answer is None:
@@ -172,6 +180,8 @@ def create_app(
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])
     app.state.metrics = registry(store, shared.counts, routes)
+    route = next(r for r in router.routes if getattr(r, "endpoint", None) is recommendations)
+    app.add_middleware(HotPath, recommend=partial(recommend, store), route=route)
     if shared.keys is not None:
         app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)
     app.add_middleware(Edge, allowed_hosts=shared.hosts)
