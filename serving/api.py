@@ -55,15 +55,12 @@ def recommend(
     store: OnlineStore, customer_id: str, session_id: str, region: str, k: int
 ) -> JSONResponse:
     """The answer of `recommendations`."""
-    answer = store.get("recommendations", customer_id)
-    fallback = answer is None
-    if answer is None:
-        answer = store.get("popular", "all")
-    if answer is None:
+    found = live.recommended(store, customer_id, session_id, "" if region == "*" else region)
+    if found is None:
         raise _missing(store, "popular", "popular items")
-    where = "" if region == "*" else region
-    items = live.recommended(store, answer.value["items"], customer_id, session_id, where)
-    body = {"customer_id": customer_id, "items": items[:k], "fallback": fallback}
+    answer, fallback = found
+    items = answer.value["items"][:k]
+    body = {"customer_id": customer_id, "items": items, "fallback": fallback}
     return _answered(body, answer, "model_version")
 
 

@@ -21,30 +21,50 @@ def inventory(store: OnlineStore, item_id: str) -> Answer | None:
 
 
 def recommended(
-    store: OnlineStore, items: Sequence[Item], customer_id: str, session_id: str, region: str
-) -> list[Item]:
-    """Of some items, the best first, what to offer a customer in a visit.
+    store: OnlineStore, customer_id: str, session_id: str, region: str
+) -> tuple[Answer, bool] | None:
+    """What to offer a customer in a visit, under `items`, the best first.
 
     Left out is what the customer bought meanwhile, and what is short: in the region if one is
     given, else wherever stock is kept.
+
+    Returns:
+        The answer, and whether it is what is popular; None if that is not known either.
     """
-    keys = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
-    tastes = _known(store, values.TASTE, keys).values()
-    clicks = _latest(click for taste in tastes for click in taste.value["clicks"])
-    bought = _known(store, values.BOUGHT, [customer_id]).get(customer_id)
+    tastes = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
+    wanted = [("recommendations", customer_id), (values.BOUGHT, customer_id)]
+    answer, bought, *leaning = _each(store, [*wanted, *((values.TASTE, key) for key in tastes)])
+    fallback = answer is None
+    if answer is None:
+        answer = store.get("popular", "all")
+    if answer is None:
+        return None
+    clicks = _latest(click for taste in leaning if taste for click in taste.value["clicks"])
     looked_at = list(dict.fromkeys(click[2] for click in clicks))[:CLICKED]
     alike = _known(store, "similar", looked_at) if looked_at else {}
-    similar = {item_id: answer.value["items"] for item_id, answer in alike.items()}
-    candidates = shown(
-        items, out=bought.value["items"] if bought else (), clicks=clicks, similar=similar
-    )
-    short = _known(store, values.SHORT, [item["item_id"] for item in candidates])
+    similar = {item_id: one.value["items"] for item_id, one in alike.items()}
+    out = bought.value["items"] if bought else ()
+    items = shown(answer.value["items"], out=out, clicks=clicks, similar=similar)
+    return replace(answer, value={"items": _in_stock(store, items, region)}), fallback
+
+
+def _in_stock(store: OnlineStore, items: list[Item], region: str) -> list[Item]:
+    short = _known(store, values.SHORT, [item["item_id"] for item in items])
     out = {
         item_id
         for item_id, answer in short.items()
         if (region in answer.value["regions"] if region else answer.value["everywhere"])
     }
-    return [item for item in candidates if item["item_id"] not in out] if out else candidates
+    return [item for item in items if item["item_id"] not in out] if out else items
+
+
+def _each(store: OnlineStore, wanted: Sequence[tuple[str, str]]) -> list[Answer | None]:
+    """What is known of keys, the first of what is published, the others live."""
+    try:
+        return store.get_each(wanted)
+    except StoreError:
+        (kind, key), *live = wanted
+        return [store.get(kind, key), *(_known(store, k, [one]).get(one) for k, one in live)]
 
 
 def _known(store: OnlineStore, kind: str, keys: Sequence[str]) -> dict[str, Answer]:
