@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test lint fmt lock bench-ingest bench-layout bench-maintain bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -36,6 +36,9 @@ bench-layout: .venv/installed  ## bytes that ten typical questions read, beside 
 
 bench-maintain: .venv/installed  ## compaction beside OPTIMIZE, delta-rs and a plain copy
 	$(BIN)/python -m benchmarks.maintain
+
+bench-serve: .venv/installed  ## the API beside a plain FastAPI over Redis, redis-benchmark and a constant answer
+	$(BIN)/python -m benchmarks.serve $(ARGS)
 
 bench-small-files: .venv/installed  ## files of a table during 1,000 micro-batches
 	$(BIN)/python -m benchmarks.small_files
