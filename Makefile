@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test faults lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-recommend bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test faults lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-recommend bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -49,6 +49,9 @@ bench-maintain: .venv/installed  ## compaction beside OPTIMIZE, delta-rs and a p
 
 bench-recommend: .venv/installed  ## recommendations, search and prices beside their peers (ARGS="--quick" for less)
 	$(BIN)/python -m benchmarks.recommend $(ARGS)
+
+bench-serve: .venv/installed  ## the API beside a plain FastAPI over Redis, redis-benchmark and a constant answer
+	$(BIN)/python -m benchmarks.serve $(ARGS)
 
 bench-small-files: .venv/installed  ## files of a table during 1,000 micro-batches
 	$(BIN)/python -m benchmarks.small_files

@@ -4,6 +4,7 @@ Every error is an RFC 9457 problem document with a stable `code`. The handlers a
 the store directly: a read takes microseconds, a thread for it would take longer.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
 from serving.hot_answers import SELLERS, TRENDING, hot_answer
+from serving.hot_path import HotPath
 from serving.lookup import answered, find, missing, not_ready, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
@@ -28,6 +30,7 @@ from serving.online import Answer, OnlineStore
 from serving.parameters import ITEM, Category, ItemId, Limit, Region
 from serving.problems import PROBLEMS, add_handlers
 from serving.recommender.champion import Champion
+from serving.recommending import recommendations, usually_offered_to
 from serving.recommending import router as recommending
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
@@ -171,6 +174,9 @@ def create_app(
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])
     app.state.metrics = registry(store, shared.counts, routes)
+    route = next(r for r in recommending.routes if getattr(r, "endpoint", None) is recommendations)
+    usual = partial(usually_offered_to, store, app.state.champion)
+    app.add_middleware(HotPath, recommend=usual, route=route)
     if shared.keys is not None:
         app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)
     app.add_middleware(Edge, allowed_hosts=shared.hosts)

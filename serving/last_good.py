@@ -4,7 +4,7 @@ import fcntl
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,6 +95,10 @@ class LastGood:
         if not copied and kind not in self._copy.kinds():
             self._raise_failure()
         return {key: replace(answer, stale=True) for key, answer in copied.items()}
+
+    def get_each(self, wanted: Sequence[tuple[str, str]]) -> list[Answer | None]:
+        """See `OnlineStore.get_each`; each is asked for by itself."""
+        return [self.get(kind, key) for kind, key in wanted]
 
     def kinds(self) -> dict[str, KindInfo]:
         """See `OnlineStore.kinds`."""

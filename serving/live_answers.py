@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from pipelines.errors import StoreError
 from serving import live_values as values
-from serving.leaning import CLICKED, Item, shown
+from serving.leaning import CLICKED, shown
 from serving.lookup import beside
 from serving.online import Answer, OnlineStore
 
@@ -21,37 +22,51 @@ def inventory(store: OnlineStore, item_id: str) -> Answer | None:
 
 
 def recommended(
-    store: OnlineStore, items: Sequence[Item], customer_id: str, session_id: str, region: str
-) -> list[Item]:
-    """Of some items, the best first, what to offer a customer in a visit.
+    store: OnlineStore, customer_id: str, session_id: str, region: str
+) -> tuple[Answer, bool] | None:
+    """What to offer a customer in a visit, under `items`, the best first.
 
     Left out is what the customer bought meanwhile, and what is short: in the region if one is
     given, else wherever stock is kept.
+
+    Returns:
+        The answer, and whether it is what is popular; None if that is not known either.
     """
-    clicks = clicked(store, customer_id, session_id)
+    known, clicks, out = around(store, ("recommendations", customer_id), customer_id, session_id)
+    answer = known or store.get("popular", "all")
+    if answer is None:
+        return None
     looked_at = list(dict.fromkeys(click[2] for click in clicks))[:CLICKED]
-    alike = store.get_many("similar", looked_at) if looked_at else {}
-    similar = {item_id: answer.value["items"] for item_id, answer in alike.items()}
-    out = bought(store, customer_id)
-    candidates = shown(items, out=out, clicks=clicks, similar=similar)
-    out = short(store, (item["item_id"] for item in candidates), region)
-    return [item for item in candidates if item["item_id"] not in out] if out else candidates
+    alike = beside(store, "similar", looked_at) if looked_at else {}
+    similar = {item_id: one.value["items"] for item_id, one in alike.items()}
+    items = shown(answer.value["items"], out=out, clicks=clicks, similar=similar)
+    gone = short(store, [item["item_id"] for item in items], region)
+    if gone:
+        items = [item for item in items if item["item_id"] not in gone]
+    return replace(answer, value={"items": items}), known is None
 
 
-def clicked(store: OnlineStore, customer_id: str, session_id: str) -> list[Any]:
-    """Time, id, item id and category of the last clicks of a customer and a visit, newest first."""
-    keys = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
-    tastes = beside(store, values.TASTE, keys).values()
-    return _latest(click for taste in tastes for click in taste.value["clicks"])
+def around(
+    store: OnlineStore, wanted: tuple[str, str], customer_id: str, session_id: str
+) -> tuple[Answer | None, list[Any], Set[str]]:
+    """What is published under a kind and key, and what is live of a customer, in one look.
+
+    Returns:
+        the answer; time, id, item id and category of the last clicks of the customer and of the
+        visit, the newest first; the items that the customer bought lately.
+    """
+    tastes = [f"c:{customer_id}", *([f"s:{session_id}"] if session_id else ())]
+    live = [(values.BOUGHT, customer_id), *((values.TASTE, key) for key in tastes)]
+    try:
+        answer, bought, *leaning = store.get_each([wanted, *live])
+    except StoreError:
+        answer = store.get(*wanted)
+        bought, *leaning = (beside(store, kind, [key]).get(key) for kind, key in live)
+    clicks = _latest(click for taste in leaning if taste for click in taste.value["clicks"])
+    return answer, clicks, bought.value["items"].keys() if bought else frozenset()
 
 
-def bought(store: OnlineStore, customer_id: str) -> Set[str]:
-    """What a customer bought lately."""
-    answer = beside(store, values.BOUGHT, [customer_id]).get(customer_id)
-    return answer.value["items"].keys() if answer else frozenset()
-
-
-def short(store: OnlineStore, item_ids: Iterable[str], region: str) -> Set[str]:
+def short(store: OnlineStore, item_ids: Sequence[str], region: str) -> Set[str]:
     """Those of some items that are short: in the region if one is given, else everywhere."""
     return {
         item_id

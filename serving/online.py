@@ -129,6 +129,9 @@ class OnlineStore(Protocol):
     def get_many(self, kind: str, keys: Iterable[str]) -> dict[str, Answer]:
         """The current values of those keys that exist, all of one version."""
 
+    def get_each(self, wanted: Sequence[tuple[str, str]]) -> list[Answer | None]:
+        """The current values of keys of several kinds, (kind, key) each, in their order."""
+
     def kinds(self) -> dict[str, KindInfo]:
         """Every kind that has been published and has not expired."""
 

@@ -1,6 +1,7 @@
 """The routes that recommend: for a customer, like an item, with an item, on the rise."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -63,41 +64,76 @@ async def recommendations(
     left out. Prices and stock are looked up in `region` if it is given, else in any. Without a
     loaded model the list is that of the last batch and the other conditions do not apply.
     """
-    champion = cast(Champion, request.app.state.champion).current
-    store = store_of(request)
-    where = "" if region == "*" else region
-    if champion is None:
-        return _of_last_batch(store, customer_id, session_id, where, k)
-    model, version = champion
-    known = store.get("histories", customer_id)
+    asked = Asked(
+        customer_id,
+        session_id,
+        region,
+        k,
+        category=category,
+        prices=(min_price_cents, max_price_cents),
+        in_stock=in_stock,
+        new_only=new_only,
+        per_category=per_category,
+        bought=bought,
+        viewed=viewed,
+    )
+    return offered_to(store_of(request), request.app.state.champion, asked)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of recommendations; see the route."""
+
+    customer_id: str
+    session_id: str = ""
+    region: str = ""
+    k: int = 10
+    category: str = ""
+    prices: tuple[int, int] = (0, MAX_CENTS)
+    in_stock: bool = False
+    new_only: bool = False
+    per_category: int = 0
+    bought: Sequence[str] = ()
+    viewed: Sequence[str] = ()
+
+    @property
+    def place(self) -> str:
+        """The only region that counts; empty: all."""
+        return "" if self.region == "*" else self.region
+
+
+def usually_offered_to(
+    store: OnlineStore, champion: Champion, customer_id: str, session_id: str, region: str, k: int
+) -> JSONResponse:
+    """The answer of `recommendations` to what is asked most often."""
+    return offered_to(store, champion, Asked(customer_id, session_id, region, k))
+
+
+def offered_to(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResponse:
+    """The answer of `recommendations`."""
+    if champion.current is None:
+        return _of_last_batch(store, asked)
+    model, version = champion.current
+    wanted = ("histories", asked.customer_id)
+    known, clicks, gone = live.around(store, wanted, asked.customer_id, asked.session_id)
     history = history_of(model, known.value) if known else nobody()
     if known is None:
-        history = nobody(model.region_of.get(region, -1))
+        history = nobody(model.region_of.get(asked.region, -1))
     codes = model.code_of
-    clicks = [click[2] for click in live.clicked(store, customer_id, session_id)]
-    seen = (bought, [*viewed, *clicks])
+    seen = (asked.bought, [*asked.viewed, *(click[2] for click in clicks)])
     session = [[codes[item] for item in items if item in codes] for items in seen]
-    history = history.with_session(*session)
-    if category and category != "*" and category not in model.category_of:
-        picks: list[Pick] = []
-    else:
+    picks: list[Pick] = []
+    if asked.category in ("", "*") or asked.category in model.category_of:
         wish = Wish(
-            k=k,
-            bought=not new_only,
-            category=model.category_of.get(category, -1),
-            per_category=per_category,
-            offered=_offer(
-                store,
-                model,
-                where,
-                (min_price_cents, max_price_cents),
-                in_stock,
-                live.bought(store, customer_id),
-            ),
+            k=asked.k,
+            bought=not asked.new_only,
+            category=model.category_of.get(asked.category, -1),
+            per_category=asked.per_category,
+            offered=_offer(store, model, asked, gone),
         )
-        picks = recommend(model, history, wish)
+        picks = recommend(model, history.with_session(*session), wish)
     body = {
-        "customer_id": customer_id,
+        "customer_id": asked.customer_id,
         "items": _told(store, model, picks),
         "fallback": known is None and not any(session),
         "model_version": version,
@@ -144,33 +180,25 @@ def _of_item(request: Request, kind: str, item_id: str, k: int) -> JSONResponse:
     return answered(body, answer, "model_version")
 
 
-def _of_last_batch(
-    store: OnlineStore, customer_id: str, session_id: str, region: str, k: int
-) -> JSONResponse:
-    answer = store.get("recommendations", customer_id)
-    fallback = answer is None
-    if answer is None:
-        answer = store.get("popular", "all")
-    if answer is None:
+def _of_last_batch(store: OnlineStore, asked: Asked) -> JSONResponse:
+    found = live.recommended(store, asked.customer_id, asked.session_id, asked.place)
+    if found is None:
         raise missing(store, "popular", "popular items")
-    items = live.recommended(store, answer.value["items"], customer_id, session_id, region)
-    body = {"customer_id": customer_id, "items": items[:k], "fallback": fallback}
+    answer, fallback = found
+    items = answer.value["items"][: asked.k]
+    body = {"customer_id": asked.customer_id, "items": items, "fallback": fallback}
     return answered(body, answer, "model_version")
 
 
 def _offer(
-    store: OnlineStore,
-    model: Model,
-    region: str,
-    prices: tuple[int, int],
-    in_stock: bool,
-    bought: Set[str],
+    store: OnlineStore, model: Model, asked: Asked, bought: Set[str]
 ) -> Callable[[Codes], NDArray[np.bool_]] | None:
     """Whether items are neither bought nor short, sold at a price within bounds, and in stock.
 
     None if all are.
     """
-    low, high = prices
+    region, in_stock = asked.place, asked.in_stock
+    low, high = asked.prices
     is_priced = low > 0 or high < MAX_CENTS
     is_watched = SHORT in store.kinds()
     if not (is_priced or in_stock or is_watched or bought):

@@ -1,6 +1,6 @@
 """The online store in Redis, for more than one machine."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -121,6 +121,10 @@ class RedisStore:
         now = encoding.now()
         found = zip((key for key, _ in wanted), raw[1:], strict=True)
         return {k: a for k, v in found if (a := encoding.answer(v, info, now)) is not None}
+
+    def get_each(self, wanted: Sequence[tuple[str, str]]) -> list[Answer | None]:
+        """See `OnlineStore.get_each`; each is asked for by itself."""
+        return [self.get(kind, key) for kind, key in wanted]
 
     def kinds(self) -> dict[str, KindInfo]:
         """See `OnlineStore.kinds`."""

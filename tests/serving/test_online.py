@@ -223,6 +223,16 @@ def test_changes_of_several_kinds_each_have_their_own_time(store: OnlineStore) -
     assert store.apply([]) == 0
 
 
+def test_keys_of_several_kinds_are_read_at_once(store: OnlineStore) -> None:
+    store.publish("prices", [("i1", 1)], version="1", published_at=AT)
+    store.update("taste", {"s1": [1]}, at=AT + YEARS)
+    unknown = [("prices", "i2"), ("none", "i1"), ("prices", "\ud800")]
+    wanted = [("taste", "s1"), ("prices", "i1"), *unknown]
+    found = store.get_each(wanted)
+    assert found == [store.get("taste", "s1"), store.get("prices", "i1"), None, None, None]
+    assert found[0] is not None and store.get_each([]) == []
+
+
 def test_what_cannot_be_stored_leaves_an_update_undone(store: OnlineStore) -> None:
     store.update("taste", {"s1": 1}, at=AT)
     with pytest.raises(StoreError, match="'s2' is not JSON"):

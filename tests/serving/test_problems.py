@@ -1,10 +1,11 @@
+from typing import NoReturn
+
 import httpx
 import pytest
 from shop import assert_problem
 
 from pipelines.errors import StoreError
 from serving.lmdb_store import LmdbStore
-from serving.online import Answer
 from serving.server import BackgroundServer
 
 
@@ -16,8 +17,10 @@ class BrokenStore(LmdbStore):
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def get(self, kind: str, key: str) -> Answer | None:
+    def get(self, *asked: object) -> NoReturn:
         raise self.error
+
+    get_each = get_many = get
 
 
 @pytest.mark.parametrize(
