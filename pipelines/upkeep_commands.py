@@ -130,7 +130,8 @@ def doctor(
         for one in found.findings
     ]
     title = f"{found.tables} tables, {found.files:,} files"
-    text = table(title, ("is", "where", "what", "do"), cells)
+    columns = ("is", "where", "what", "do")
+    text = table(title, columns, cells) if cells else f"{title}: nothing is wrong"
     counts = {"ok": found.is_sound, "tables": found.tables, "files": found.files}
     show(counts | {"findings": found.findings}, as_json=as_json, text=text)
     if not found.is_sound:

@@ -1,4 +1,4 @@
-"""The invariants hold of a whole lake, and each kind of damage breaks one."""
+"""The invariants hold of a lake that the pipelines made, and each kind of damage breaks one."""
 
 import shutil
 from collections.abc import Callable
@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 from invariants import broken
+
+from pipelines.settings import Settings
+from pipelines.sources.produce import ProduceResult
 
 AT = datetime(2017, 3, 1, 10, tzinfo=UTC)
 SENT = [b'{"n": %d}' % n for n in range(6)]
@@ -132,3 +135,8 @@ def test_money_as_a_float_is_found(whole: Path) -> None:
     shutil.rmtree(whole / "gold")
     put(whole, "gold.sales_hourly", sales(750.0, pa.float64()))
     assert "I4: gold__sales_hourly.revenue_cents is DOUBLE, no whole number" in found(whole)
+
+
+def test_the_pipelines_lake_breaks_nothing(golden: tuple[Settings, ProduceResult]) -> None:
+    settings, _ = golden
+    assert found(Path(settings.root)) == []
