@@ -18,6 +18,9 @@ ITEM: dict[str, Any] = {
 RECOMMENDED: dict[str, Any] = {"items": [{"item_id": f"i{i}", **ITEM} for i in range(20)]}
 POPULAR: dict[str, Any] = {"items": [{"item_id": f"p{i}", **ITEM} for i in range(20)]}
 SELLER = {"item_id": "i1", "title": "Oat milk", "units": 7, "revenue_cents": 1393}
+RISING = {
+    "item_id": "i1", "title": "Oat milk", "event_count": 9, "usual_count": 2.5, "score": 3.4,
+}  # fmt: skip
 PRICE = {"price_cents": 199, "currency": "USD", "changed_at": "2026-01-01T00:00:00Z"}
 LEVEL = {"quantity": 12, "changed_at": "2026-01-01T00:00:00Z"}
 KINDS: dict[str, list[tuple[str, Any]]] = {
@@ -29,6 +32,7 @@ KINDS: dict[str, list[tuple[str, Any]]] = {
         ("FRZN FRUITS/VEG|*", {"items": [SELLER] * 2, "date": "2026-01-01"}),
         ("FRZN FRUITS/VEG|north", {"items": [SELLER], "date": "2026-01-01"}),
     ],
+    "trending": [("*|*", {"items": [RISING] * 3}), ("DAIRY|*", {"items": [RISING]})],
     "prices": [("i1", {"prices": [{"region": r, **PRICE} for r in ("north", "south")]})],
     "inventory": [("i1", {"levels": [{"region": r, **LEVEL} for r in ("north", "south")]})],
 }
