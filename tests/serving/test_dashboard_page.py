@@ -217,6 +217,8 @@ def test_everything_is_within_reach_of_the_tab_key(
     expect(page.locator("#customer-body")).to_contain_text("Oat milk")
     expect(page.locator("#quality-body")).to_contain_text("quantity out of range")
     expect(page.locator("#live-body summary").first).to_be_visible()
+    for place in ("regions", "categories", "sellers", "trending", "stock", "runs"):
+        expect(page.locator(f"#{place}-body tbody tr").first).to_be_visible()
     wanted = page.evaluate(MARK)
     reached = set()
     for _ in range(wanted + 40):
