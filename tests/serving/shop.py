@@ -26,12 +26,12 @@ KINDS: dict[str, list[tuple[str, Any]]] = {
     "popular": [("all", POPULAR)],
     "similar": [("i1", RECOMMENDED)],
     "together": [("i1", RECOMMENDED)],
-    "trending": [("*|*", {"items": [RISING]})],
     "top_sellers": [
         ("*|*", {"items": [SELLER] * 3, "date": "2026-01-01"}),
         ("FRZN FRUITS/VEG|*", {"items": [SELLER] * 2, "date": "2026-01-01"}),
         ("FRZN FRUITS/VEG|north", {"items": [SELLER], "date": "2026-01-01"}),
     ],
+    "trending": [("*|*", {"items": [RISING] * 3}), ("DAIRY|*", {"items": [RISING]})],
     "prices": [("i1", {"prices": [{"region": r, **PRICE} for r in ("north", "south")]})],
     "inventory": [("i1", {"levels": [{"region": r, **LEVEL} for r in ("north", "south")]})],
 }

@@ -7,7 +7,18 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
-from shop import AT, KINDS, LEVEL, POPULAR, PRICE, RECOMMENDED, SELLER, assert_problem, publish
+from shop import (
+    AT,
+    KINDS,
+    LEVEL,
+    POPULAR,
+    PRICE,
+    RECOMMENDED,
+    RISING,
+    SELLER,
+    assert_problem,
+    publish,
+)
 
 from serving import api, recommending
 from serving.lmdb_store import LmdbStore
@@ -39,6 +50,16 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
         "/v1/items/i1/similar?k=100",
         recommending.SimilarItems,
         {"item_id": "i1", "items": RECOMMENDED["items"], "model_version": "v-similar"},
+    ),
+    (
+        "/v1/trending?k=2",
+        api.Trending,
+        {"category": "*", "region": "*", "items": [RISING] * 2},
+    ),
+    (
+        "/v1/trending?category=DAIRY",
+        api.Trending,
+        {"category": "DAIRY", "region": "*", "items": [RISING]},
     ),
     (
         "/v1/top-sellers?k=2",
