@@ -46,6 +46,7 @@ def publish(
     }
     for kind, view, read_entries in (
         ("top_sellers", "gold.top_sellers", _top_sellers),
+        ("trending", "gold.trending_items", _trending),
         ("prices", "gold.current_prices", _prices),
         ("inventory", "gold.inventory_levels", _inventory),
     ):
@@ -147,6 +148,34 @@ def _top_sellers(spark: SparkSession, settings: Settings) -> Entries:
     )
     entry = F.struct("rank", "item_id", "title", "units", "revenue_cents")
     yield from _grouped(rows, "place", entry, "items", date=F.max("last_date"))
+
+
+def _trending(spark: SparkSession, settings: Settings) -> Entries:
+    """The most trending items of all and of each category; gold does not tell regions apart."""
+    rows = query(
+        spark,
+        settings,
+        """
+        WITH titled AS (
+          SELECT v.*, COALESCE(i.title, v.item_id) AS title, i.category
+          FROM gold.trending_items AS v LEFT JOIN silver.items AS i ON v.item_id = i.item_id
+        ),
+        ranked AS (
+          SELECT *, CONCAT(place_category, '|*') AS place, ROW_NUMBER() OVER (
+            PARTITION BY place_category ORDER BY score DESC, event_count DESC, item_id
+          ) AS rank
+          FROM (
+            SELECT *, '*' AS place_category FROM titled
+            UNION ALL
+            SELECT *, category AS place_category FROM titled WHERE category IS NOT NULL
+          ) AS places
+        )
+        SELECT place, rank, item_id, title, event_count, usual_count, score
+        FROM ranked WHERE rank <= 100
+        """,
+    )
+    entry = F.struct("rank", "item_id", "title", "event_count", "usual_count", "score")
+    yield from _grouped(rows, "place", entry, "items")
 
 
 def _prices(spark: SparkSession, settings: Settings) -> Entries:
