@@ -66,25 +66,27 @@ def _top_sellers(spark: SparkSession, settings: Settings) -> Entries:
 
 
 def _trending(spark: SparkSession, settings: Settings) -> Entries:
-    """What is furthest above its usual, per category and for all (`*`); the view has no regions."""
+    """The most trending items of all and of each category; gold does not tell regions apart."""
     rows = query(
         spark,
         settings,
         """
-        WITH placed AS (
-          SELECT
-            CONCAT(COALESCE(i.category, '*'), '|*') AS place, t.item_id,
-            MAX(COALESCE(i.title, t.item_id)) AS title, MAX(t.event_count) AS event_count,
-            MAX(t.usual_count) AS usual_count, MAX(t.score) AS score
-          FROM gold.trending_items AS t LEFT JOIN silver.items AS i ON t.item_id = i.item_id
-          WHERE t.score > 0
-          GROUP BY GROUPING SETS ((i.category, t.item_id), (t.item_id))
+        WITH titled AS (
+          SELECT v.*, COALESCE(i.title, v.item_id) AS title, i.category
+          FROM gold.trending_items AS v LEFT JOIN silver.items AS i ON v.item_id = i.item_id
         ),
         ranked AS (
-          SELECT *, ROW_NUMBER() OVER (PARTITION BY place ORDER BY score DESC, item_id) AS rank
-          FROM placed
+          SELECT *, CONCAT(place_category, '|*') AS place, ROW_NUMBER() OVER (
+            PARTITION BY place_category ORDER BY score DESC, event_count DESC, item_id
+          ) AS rank
+          FROM (
+            SELECT *, '*' AS place_category FROM titled
+            UNION ALL
+            SELECT *, category AS place_category FROM titled WHERE category IS NOT NULL
+          ) AS places
         )
-        SELECT * FROM ranked WHERE rank <= 100
+        SELECT place, rank, item_id, title, event_count, usual_count, score
+        FROM ranked WHERE rank <= 100
         """,
     )
     entry = F.struct("rank", "item_id", "title", "event_count", "usual_count", "score")
