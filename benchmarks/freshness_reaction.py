@@ -44,15 +44,17 @@ def reaction(settings: Settings, changes: int, rate: float) -> list[float]:
         url = until_done.enter_context(process(serve, r"http://[\d.]+:\d+"))
         client = until_done.enter_context(httpx.Client(base_url=url))
         producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
+        for number in range(WARM_UP):
+            shown(client, number, change(producer, kafka.topic, number))
         took = []
-        started = time.perf_counter()
-        for number in range(changes + WARM_UP):
-            due = started + number / rate
+        started = time.perf_counter()  # only now: what the first ones took delays no other
+        for number in range(WARM_UP, WARM_UP + changes):
+            due = started + (number - WARM_UP) / rate
             time.sleep(max(0.0, due - time.perf_counter()))
             acknowledged = change(producer, kafka.topic, number)
             late_s = max(0.0, acknowledged - due - 1 / rate)
             took.append(shown(client, number, acknowledged) + late_s)
-        return took[WARM_UP:]
+        return took
 
 
 def change(producer: Any, topic: str, number: int) -> float:
