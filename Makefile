@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test faults lint audit sbom fmt lock bench-ingest bench-layout bench-maintain bench-recommend bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test faults lint audit sbom fmt lock bench-freshness bench-ingest bench-layout bench-maintain bench-recommend bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -37,6 +37,9 @@ audit: .venv/installed  ## known vulnerabilities of the lock; fails where it cou
 
 sbom: .venv/installed  ## what the product consists of, as CycloneDX, in build/sbom.json
 	$(BIN)/python -m supply.sbom
+
+bench-freshness: .venv/installed  ## from the broker's acknowledgement of an event to the API, through a reaction (ARGS="--changes 600" for less)
+	$(BIN)/python -m benchmarks.freshness $(ARGS)
 
 bench-ingest: .venv/installed  ## this ingest beside the guides' and librdkafka + Polars + delta-rs
 	$(BIN)/python -m benchmarks.ingest $(ARGS)

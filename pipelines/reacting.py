@@ -49,7 +49,7 @@ def reactions_of(settings: Settings) -> tuple[list[Reaction], dict[str, Webhook]
         )
     found = declared(settings.reactions.modules)
     given = settings.reactions.file
-    path = Path(given) if given else CONF_DIR / "reactions.yml"
+    path = Path(given) if given else CONF_DIR / "reactions" / "shop.yml"
     if given and not path.is_file():
         raise ConfigError(f"reactions.file: there is no {path}; correct the setting")
     more, webhooks = load(path, [one.name for one in found])

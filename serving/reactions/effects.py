@@ -39,7 +39,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Post a message about the event to a webhook of conf/reactions.yml."""
+    """Post a message about the event to a webhook of conf/reactions/shop.yml."""
 
     webhook: str
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""conf/reactions.yml: reactions without a function, and the webhooks that any may call."""
+"""conf/reactions/shop.yml: reactions without a function, and the webhooks that any may call."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta

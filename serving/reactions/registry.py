@@ -1,4 +1,4 @@
-"""Every reaction there is: those built in, those of other modules, those of conf/reactions.yml."""
+"""Every reaction there is: built in, of other modules, of conf/reactions/shop.yml."""
 
 import importlib
 from collections.abc import Callable, Iterable

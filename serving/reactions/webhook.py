@@ -42,7 +42,7 @@ class Endpoint:
     """Posts to one webhook; used by one thread.
 
     Args:
-        name: as in conf/reactions.yml.
+        name: as in conf/reactions/shop.yml.
         hook: its settings.
         allow_private: addresses that are not of the public Internet may be called.
 

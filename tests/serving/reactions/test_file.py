@@ -1,4 +1,4 @@
-"""conf/reactions.yml: what it says is done; what it cannot say is refused with its line."""
+"""conf/reactions/shop.yml: what it says is done; what it cannot say is refused with its line."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_mistake_is_refused_with_its_line(
 
 
 def test_the_file_of_the_project_can_be_loaded() -> None:
-    found, _ = load(CONF_DIR / "reactions.yml", [one.name for one in declared(())])
+    found, _ = load(CONF_DIR / "reactions" / "shop.yml", [one.name for one in declared(())])
     assert found
 
 
