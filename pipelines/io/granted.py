@@ -34,6 +34,7 @@ _PARTS = (
 )  # fmt: skip
 # They are values too, of which the caller or the session decides.
 _FROM_OUTSIDE = (exp.Parameter, exp.Placeholder, exp.SessionParameter, exp.PseudoType)
+_FILES = (exp.ReadCSV, exp.ReadParquet)
 _CALLED = re.compile(r"`?([A-Za-z_][A-Za-z_0-9]*)`?\(")
 
 
@@ -81,6 +82,9 @@ def _check_function(call: exp.Func) -> None:
     else:
         found = _CALLED.match(call.sql(dialect="spark", comments=False))
         if not found:
+            if isinstance(call.parent, exp.Table) or isinstance(call, _FILES):
+                # As Spark's text they would be no calls but tables, such as parquet.`/etc/passwd`.
+                raise QueryError(f"query: no table {call.sql('spark')[:60]}")
             if type(call) in (exp.CurrentUser, exp.SessionUser, exp.CurrentCatalog):
                 raise QueryError(f"query: {call.key} is not a function that it may call")
             return

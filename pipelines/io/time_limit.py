@@ -9,23 +9,29 @@ from pyspark.sql import SparkSession
 
 from pipelines.errors import QueryTimeoutError
 
+_AGAIN_S = 0.5
+
 
 @contextlib.contextmanager
 def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
     """Call `stop` from another thread if the block is still running after that time.
 
+    It is called again until the block ends, since what is stopped may only just be beginning.
+
     Raises:
         QueryTimeoutError: it was, and the block failed thereupon.
     """
-    late = threading.Event()
+    late, done = threading.Event(), threading.Event()
 
-    def end() -> None:
-        late.set()
-        stop()
+    def watch() -> None:
+        wait = seconds
+        while not done.wait(wait):
+            late.set()
+            stop()
+            wait = _AGAIN_S
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     except Exception:
@@ -35,7 +41,8 @@ def stopped_after(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
             ) from None
         raise
     finally:
-        timer.cancel()
+        done.set()
+        watcher.join()  # or it might stop what comes next
 
 
 @contextlib.contextmanager
@@ -45,10 +52,11 @@ def spark_stopped_after(seconds: float, spark: SparkSession) -> Iterator[None]:
     Raises:
         QueryTimeoutError: see `stopped_after`.
     """
-    tag = f"query-{uuid.uuid4().hex}"
-    spark.addTag(tag)
+    # The context's tags reach the thread in which toArrow runs its job; the session's do not.
+    context, tag = spark.sparkContext, f"query-{uuid.uuid4().hex}"
+    context.addJobTag(tag)
     try:
-        with stopped_after(seconds, lambda: spark.interruptTag(tag)):
+        with stopped_after(seconds, lambda: context.cancelJobsWithTag(tag)):
             yield
     finally:
-        spark.removeTag(tag)
+        context.removeJobTag(tag)

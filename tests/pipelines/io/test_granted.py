@@ -77,6 +77,20 @@ def test_a_table_that_is_none_of_the_lake_is_refused(sql: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
+        "SELECT * FROM read_parquet('/etc/passwd')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT read_parquet('/etc/passwd')",
+        "SELECT * FROM (SELECT * FROM read_parquet('/etc/passwd') AS p) AS q",
+    ],
+)
+def test_a_function_that_reads_files_is_refused(sql: str) -> None:
+    with pytest.raises(QueryError, match=r"no table parquet|read_csv is not a function"):
+        parse_query(sql, ALL)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
         "SELECT TRANSFORM(item_id) USING 'sh -c id' AS (x) FROM silver.clicks",
         "SELECT * INTO silver.items FROM silver.clicks",
         "WITH b AS (SELECT 1) SELECT * INTO b FROM b",
