@@ -34,7 +34,8 @@ def job_of(key: str, number: int, node: Node, roots: tuple[Path, ...]) -> Job:
         raise BundleError(f"{node.get('tasks').where}: over {MAX_TASKS:,} tasks; part the job")
     parameters = by_key(node.get("parameters"), "name")
     tasks = {
-        name: _task(name, task, _cluster(task, node), roots) for name, task in declared.items()
+        name: _task(name, task, node, _cluster(task, node), roots)
+        for name, task in declared.items()
     }
     order = _in_order(declared, tasks)
     for name in order:
@@ -115,7 +116,7 @@ def _cluster(task: Node, job: Node) -> Node:
     return task.get("new_cluster")
 
 
-def _task(key: str, node: Node, cluster: Node, roots: tuple[Path, ...]) -> Task:
+def _task(key: str, node: Node, job: Node, cluster: Node, roots: tuple[Path, ...]) -> Task:
     if not TASK_KEY.fullmatch(key):
         where = node.get("task_key").where
         raise BundleError(f"{where}: task_key '{key}' may hold letters, digits, '-' and '_' only")
@@ -138,22 +139,21 @@ def _task(key: str, node: Node, cluster: Node, roots: tuple[Path, ...]) -> Task:
         min_retry_interval_millis=node.get("min_retry_interval_millis").integer(0),
         retry_on_timeout=node.get("retry_on_timeout").flag(),
         timeout_seconds=node.get("timeout_seconds").integer(0),
-        loop=_looped(key, loop, cluster, roots) if loop else None,
+        loop=_looped(key, loop, job, cluster, roots) if loop else None,
         settings=plain(node),
     )
 
 
-def _looped(key: str, node: Node, cluster: Node, roots: tuple[Path, ...]) -> Task:
+def _looped(key: str, node: Node, job: Node, cluster: Node, roots: tuple[Path, ...]) -> Task:
     """The task of a loop; it belongs to the loop, so it has no dependencies and no loop."""
     if "for_each_task" in node.items:
         where = node.get("for_each_task").where
         raise BundleError(f"{where}: a for_each_task in '{key}', which is one; unnest them")
     if node.get("depends_on").elements:
         raise BundleError(f"{node.get('depends_on').where}: the task of a loop depends on nothing")
-    own = node.get("new_cluster")
-    return _task(
-        node.get("task_key").text(f"{key}_iteration"), node, own if own.items else cluster, roots
-    )
+    own = _cluster(node, job)
+    name = node.get("task_key").text(f"{key}_iteration")
+    return _task(name, node, job, own if own.items else cluster, roots)
 
 
 def _dependencies(node: Node) -> Iterator[Dependency]:

@@ -434,3 +434,18 @@ def test_alias_bomb_is_refused_in_time(load: Load) -> None:
 def test_huge_file_is_refused(load: Load) -> None:
     with pytest.raises(BundleError, match="larger than 2,000,000 bytes"):
         load(TOP + "#" * 2_000_000)
+
+
+def test_the_task_of_a_loop_has_the_cluster_that_it_names(load: Load) -> None:
+    clusters = (
+        "      job_clusters: [{job_cluster_key: m, new_cluster: {spark_env_vars: {SHOP: north}}}]\n"
+    )
+    loop = (
+        "for_each_task: {inputs: '[1]', task: {task_key: one, job_cluster_key: m, "
+        "spark_python_task: {python_file: ../task.py}}}"
+    )
+    text = JOB.replace("      tasks:", clusters + "      tasks:", 1)
+    old = "spark_python_task: {python_file: ../task.py}"
+    (job,) = load(job=text.replace(old, loop, 1)).jobs.values()
+    looped = next(task.loop for task in job.tasks if task.loop)
+    assert looped.environment == {"SHOP": "north"}
