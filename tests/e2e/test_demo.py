@@ -37,7 +37,7 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
 def result_of(root: Path, *arguments: str) -> dict[str, Any]:
     """What a command that succeeds prints: one JSON object on one line, nothing else."""
     with start(root, *arguments) as process:
-        said, progress = process.communicate(timeout=280)
+        said, progress = process.communicate(timeout=500)
     assert process.returncode == 0, progress[-4000:]
     assert said.count("\n") == 1
     assert "Traceback" not in progress
@@ -94,6 +94,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.timeout(900)  # two runs of the whole program: 175 s on two free cores
 def test_demo_completes_what_was_stopped_and_a_second_run_adds_nothing(
     spark: SparkSession,
     stopped: Path,
