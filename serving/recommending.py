@@ -123,11 +123,13 @@ def offered_to(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResp
     seen = (asked.bought, [*asked.viewed, *(click[2] for click in clicks)])
     session = [[codes[item] for item in items if item in codes] for items in seen]
     picks: list[Pick] = []
-    if asked.category in ("", "*") or asked.category in model.category_of:
+    # Items without a category share the empty one, which nobody asks for.
+    category = -1 if asked.category in ("", "*") else model.category_of.get(asked.category)
+    if category is not None:
         wish = Wish(
             k=asked.k,
             bought=not asked.new_only,
-            category=model.category_of.get(asked.category, -1),
+            category=category,
             per_category=asked.per_category,
             offered=_offer(store, model, asked, gone),
         )

@@ -107,3 +107,15 @@ def test_the_api_reads_models_without_mlflow_spark_or_pickle() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_items_without_a_category_do_not_stand_for_all(store: LmdbStore, tmp_path: Path) -> None:
+    model = replace(some_model(1), categories=np.array(["dairy", "bakery", "tools", ""]))
+    entry = {"folder": "1", "digest": model.save(tmp_path / "1"), "model_version": "1"}
+    store.publish("model", [("current", entry)], version="1", published_at=AT)
+    with BackgroundServer(store, champion=Champion(store, tmp_path)) as server:
+        url = server.url + "/v1/recommendations/c1?k=20"
+        everything = httpx.get(url).json()["items"]
+        assert httpx.get(url + "&category=*").json()["items"] == everything
+    codes = [model.code_of[item["item_id"]] for item in everything]
+    assert len(everything) == 20 and len({int(model.category[code]) for code in codes}) > 1
