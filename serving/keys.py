@@ -117,6 +117,15 @@ def revoke_key(file: Path, name: str) -> None:
     _save(file, left)
 
 
+def revoke_customers(file: Path, customers: Iterable[str]) -> int:
+    """Delete the keys of customers; returns how many there were."""
+    keys, gone = load_keys(file), set(customers)
+    left = tuple(key for key in keys if key.customer not in gone)
+    if len(left) < len(keys):
+        _save(file, left)
+    return len(keys) - len(left)
+
+
 class KeyRing:
     """The keys of a file as they are now, looked at once a second."""
 

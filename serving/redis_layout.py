@@ -85,6 +85,17 @@ class Layout:
         if record is None or encoding.read_record(record)[0] != generation:
             self._redis.unlink(self.entries(generation))
 
+    def forget(self, is_of: Callable[[bytes, bytes], bool]) -> int:
+        """Delete the entries, of any generation, of which `is_of` says so by key and value."""
+        removed = 0
+        for entries in self._redis.scan_iter(match=self.key(b"e:*"), count=SWEEP_ENTRIES):
+            found = self._redis.hscan_iter(entries, count=SWEEP_ENTRIES)
+            if keys := [key for key, value in found if is_of(key, value)]:
+                removed += int(self._redis.hdel(entries, *keys))
+        for kind in self._redis.hkeys(self.key(b"kinds")) if removed else ():
+            self._redis.hincrby(self.key(b"changes"), kind, 1)  # copies of them follow
+        return removed
+
     def update(self, name: bytes, pairs: list[encoding.Pair], first: KindInfo) -> int:
         """Change entries of the current generation, or of one that begins as `first` says."""
         if not self._redis.hexists(self.key(b"kinds"), name):

@@ -1,6 +1,6 @@
 """The online store in Redis, for more than one machine."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -98,6 +98,11 @@ class RedisStore:
             return sum(
                 self._layout.update(n, pairs, first) for n, (first, pairs) in by_kind.items()
             )
+
+    def forget(self, is_of: Callable[[bytes, bytes], bool]) -> int:
+        """See `Layout.forget`; returns how many entries went."""
+        with self._errors("written"):
+            return self._layout.forget(is_of)
 
     def get(self, kind: str, key: str) -> Answer | None:
         """See `OnlineStore.get`."""

@@ -120,6 +120,32 @@ def complete(folder: Path, facts: dict[str, Any]) -> None:
     _write_json(folder / "complete.json", facts | {"end_offsets": _recorded_ends(folder)})
 
 
+def renew(ledger_dir: Path, topic: str, digests: pa.Table) -> int:
+    """Replace the digests of messages of a topic; returns how many rows have another one now.
+
+    Args:
+        digests: partition, offset, digest; null digests are those of an empty message.
+    """
+    new = digests.rename_columns({"digest": "new"})
+    empty, changed = hashlib.sha256(b"").digest()[:DIGEST_BYTES], 0
+    new = new.set_column(2, "new", pc.fill_null(new["new"], empty))
+    for part in read_ledger(ledger_dir) if new.num_rows else ():
+        if json.loads((part.parent / "started.json").read_bytes())["topic"] != topic:
+            continue
+        rows = pq.read_table(part, schema=_SCHEMA)
+        both = rows.join(new, ["partition", "offset"], join_type="left outer")
+        digest = pc.coalesce(both["new"], both["digest"])
+        different = pc.sum(pc.not_equal(digest, both["digest"])).as_py() or 0
+        if different:
+            table = both.select(["partition", "offset"]).append_column("digest", digest)
+            with _replacing(part) as file:
+                pq.write_table(
+                    table.cast(_SCHEMA), file, compression="zstd", use_dictionary=["partition"]
+                )
+        changed += different
+    return changed
+
+
 def _recorded_ends(folder: Path) -> dict[str, int]:
     """By partition, the offset after the last one in the ledger."""
     ends: dict[str, int] = {}
