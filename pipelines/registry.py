@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from pyspark.sql import DataFrame
 
+from pipelines.bronze.erasures import ERASURES
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import RegistryError
 from pipelines.gold.dead_letters import DEAD_LETTERS
@@ -53,10 +54,11 @@ TABLES: tuple[Table, ...] = (
     RECOMMENDATIONS,
     REFRESHES,
     DEAD_LETTERS,
+    ERASURES,
 )
 # What `ingest` writes: all that is not derived from silver.
 INGESTED: tuple[Table, ...] = tuple(
-    table for table in TABLES if table.layer != "gold" and table != QUALITY
+    table for table in TABLES if table.layer != "gold" and table not in (QUALITY, ERASURES)
 )
 VIEWS: tuple[View, ...] = load_views(GOLD_DIR)
 NAMES: tuple[str, ...] = (*(table.name for table in TABLES), *(view.name for view in VIEWS))

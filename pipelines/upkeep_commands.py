@@ -115,6 +115,33 @@ def restore(
 
 
 @app.command()
+def erase(
+    customer: Annotated[list[str], typer.Option(help="Whom to erase; repeat for several.")],
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+) -> None:
+    """Erase customers from every store, for good; the totals stay, as nobody's."""
+    from pipelines.erase import erase as forget
+    from pipelines.erase import require_people
+    from pipelines.io.session import spark_session
+    from pipelines.registry import NAMES
+
+    people, settings = require_people(customer), settings_for(env, root)
+    progress = Progress()
+    others = ("model", "online store", "data docs", "hot lists", "reactions", "API keys")
+    with writing(settings, *NAMES, *others):
+        done = forget(spark_session(settings), settings, people, progress.stage)
+    progress.close()
+    cells = [(store, count) for store, count in done.found.items() if count]
+    cells = cells or [("nobody of that id stood anywhere", 0)]
+    lines = "".join(f"\nnot reached: {one}" for one in done.out_of_reach)
+    title = f"erased {done.people} in {done.seconds} s"
+    told = table(title, ("where", "changed or removed"), cells)
+    show(done, as_json=as_json, text=Group(told, lines))
+
+
+@app.command()
 def doctor(
     env: Env = "local",
     root: Root = None,

@@ -157,6 +157,25 @@ def clean_log(spark: SparkSession, settings: Settings, name: str) -> None:
     log.cleanUpExpiredLogs(snapshot, none, none, by_day)
 
 
+def forget_log(spark: SparkSession, settings: Settings, name: str) -> None:
+    """Write a checkpoint of a table's newest version, then delete all of the log before it."""
+    log, snapshot = delta_log(spark, settings, name), _snapshot(spark, settings, name)
+    log.checkpoint(snapshot, spark._jvm.scala.Option.empty())  # type: ignore[union-attr]
+    folder = _path(spark, f"{table_path(settings, name)}/_delta_log")
+    system, newest = _file_system(spark, folder), int(snapshot.version())
+    for status in system.listStatus(folder):
+        file = str(status.getPath().getName())
+        is_old = file[:20].isdigit() and int(file[:20]) < newest
+        if is_old or (file.startswith(".") and file.endswith(".tmp")):
+            system.delete(status.getPath(), False)
+
+
+def delete(spark: SparkSession, path: str) -> None:
+    """Delete a file of the lake, if it is there."""
+    file = _path(spark, path)
+    _file_system(spark, file).delete(file, False)
+
+
 def delta_log(spark: SparkSession, settings: Settings, name: str) -> Any:
     """Delta's own object for a table's log."""
     delta = spark._jvm.org.apache.spark.sql.delta.DeltaLog  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from pipelines.io.checkpoints import (
     require_silver_checkpoint,
 )
 from pipelines.io.documents import ingesting_documents
+from pipelines.io.erasures import door
 from pipelines.io.lake import checkpoint_path
 from pipelines.io.maintenance import Maintained, maintaining
 from pipelines.io.read import read, read_stream
@@ -70,8 +71,16 @@ def ingest(
             f"{settings.source.kind} source '{source_name(settings)}' holds no events; "
             "send some with `lakehouse produce`"
         )
-    silver = _drain(_silver(spark, settings), "silver", progress)
-    return Ingested(bronze, silver)
+    return Ingested(bronze, catch_up(spark, settings, progress))
+
+
+def catch_up(spark: SparkSession, settings: Settings, progress: Progress) -> int:
+    """Take into silver all that bronze holds; returns the rows read.
+
+    Raises:
+        SourceError: the checkpoint of silver is damaged.
+    """
+    return _drain(_silver(spark, settings), "silver", progress)
 
 
 def ingest_continuously(
@@ -119,10 +128,13 @@ def _bronze(spark: SparkSession, settings: Settings, resume: bool, note: Note) -
         arriving = source_events(spark, settings, resume_from_bronze(spark, settings, note))
     else:
         require_bronze_checkpoint(spark, settings)
+    without_erased = door(spark, settings)
 
     def add(batch: DataFrame, transaction: Transaction) -> None:
         require_same_topic()
-        write(events(batch), settings, EVENTS, transaction=transaction)
+        rows = events(batch)
+        rows = rows.withColumn("payload", without_erased(rows["payload"]))
+        write(rows, settings, EVENTS, transaction=transaction)
 
     path = checkpoint_path(settings, bronze_stream(settings))
     report = StreamReport(settings.state, "bronze")

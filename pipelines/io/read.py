@@ -69,9 +69,14 @@ def shown_columns(rows: DataFrame) -> DataFrame:
 
 
 def read_stream(spark: SparkSession, settings: Settings, name: str, *, max_bytes: str) -> DataFrame:
-    """A table's rows in the order of its commits, bounded per batch."""
+    """A table's rows in the order of its commits, bounded per batch.
+
+    Commits that change rows which stand already are passed over: `erase` makes them, and has
+    changed what was read of these rows itself.
+    """
     return (
         spark.readStream.format("delta")
+        .option("skipChangeCommits", "true")
         .option("maxBytesPerTrigger", max_bytes)
         .load(table_path(settings, name))
     )

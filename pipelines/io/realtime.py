@@ -13,6 +13,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from pipelines.io.erasures import door
 from pipelines.io.lake import checkpoint_path
 from pipelines.settings import Settings
 
@@ -34,7 +35,8 @@ def matched_events(
 ) -> DataStreamWriter:
     """A stream of the events that are wanted, byte for byte, by item, to a topic.
 
-    Each has a header `produced_at`, the broker's time of the event in milliseconds since 1970.
+    Those of erased people lose the person. Each has a header `produced_at`, the broker's time of
+    the event in milliseconds since 1970.
 
     Args:
         topic: where they go.
@@ -55,7 +57,7 @@ def matched_events(
         .where(reduce(or_, map(_is_wanted, wanted), F.lit(False)))
         .select(
             F.col("event.item_id").alias("key"),
-            "value",
+            door(spark, settings)(F.col("value")).alias("value"),
             F.array(
                 F.struct(
                     F.lit("produced_at").alias("key"),

@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import CorrectionError, RegistryError
 from pipelines.io.corrections import Correction, read_corrections
+from pipelines.io.erasures import door
 from pipelines.io.fingerprint import fingerprint
 from pipelines.io.read import read, version_of
 from pipelines.io.silver import write_silver
@@ -95,7 +96,8 @@ def replay(
     rows = kept_rows(spark, settings, table, reason)
     if corrected:
         rows = _corrected(rows, corrected, read_corrections(corrected), table)
-    batch = rows.select(*EVENTS.columns).localCheckpoint()
+    payload = door(spark, settings)(rows["payload"])
+    batch = rows.withColumn("payload", payload).select(*EVENTS.columns).localCheckpoint()
     content = fingerprint(batch)
     if not content.rows:
         return Replayed(table.name)

@@ -163,6 +163,16 @@ def remove(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str
     retrying(delete, settings.maintain.attempts, table.name, only_rewrites=True)
 
 
+def amend(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]) -> None:
+    """Give those rows of a table that have the keys of `rows` its values; see `remove`."""
+    merge = partial(_merge, rows, settings, table, tuple(keys))
+
+    def change() -> None:
+        merge().whenMatchedUpdate(set={c: F.col(f"s.{c}") for c in rows.columns}).execute()
+
+    retrying(change, settings.maintain.attempts, table.name, only_rewrites=True)
+
+
 def in_parallel(spark: SparkSession, writes: Iterable[Callable[[], None]]) -> None:
     """Run writes to different tables side by side: while one commits, another has the cores."""
     with ThreadPoolExecutor() as pool:

@@ -75,6 +75,7 @@ class LocalBroker:
     Args:
         state_dir: the folder that gets `broker/`: data, configuration and logs.
         port: the port on 127.0.0.1; None: any free one.
+        further: lines of its configuration that win over ours, for this run.
 
     Raises:
         JavaError: no Java 17 or later.
@@ -83,10 +84,10 @@ class LocalBroker:
         BrokerError: the port is taken, the folder in use, or the broker did not start.
     """
 
-    def __init__(self, state_dir: Path, *, port: int | None = None) -> None:
+    def __init__(self, state_dir: Path, *, port: int | None = None, further: str = "") -> None:
         self.folder = state_dir.expanduser().resolve() / "broker"
         self.bootstrap_servers = ""
-        self._port = port
+        self._port, self._further = port, further
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._cleanup = ExitStack()
 
@@ -161,7 +162,8 @@ class LocalBroker:
 
     def _configure(self, port: int, controller_port: int) -> None:
         values = {"port": port, "controller_port": controller_port, "data": self.folder / "data"}
-        self._properties.write_text(_SERVER_PROPERTIES.format(**values), encoding="utf-8")
+        lines = _SERVER_PROPERTIES.format(**values) + self._further
+        self._properties.write_text(lines, encoding="utf-8")
         log4j = _LOG4J.format(folder=self.folder)
         (self.folder / "log4j2.properties").write_text(log4j, encoding="utf-8")
 

@@ -60,3 +60,17 @@ def test_status_tells_how_the_streams_are_doing(spark: SparkSession, lake: Setti
 def test_table_that_another_process_writes_to_is_left_alone(lake: Settings) -> None:
     with locks(lake.state, [NAME]), pytest.raises(LockedError, match=f"is writing to {NAME}"):
         maintain([NAME], root=lake.root)
+
+
+def test_erase_gives_a_receipt_and_names_nobody(spark: SparkSession, lake: Settings) -> None:
+    asked = ["erase", "--customer", "someone-unknown", "--root", lake.root]
+    said = CliRunner().invoke(cli.app, [*asked, "--json"])
+    assert said.exit_code == 0, said.output
+    told = json.loads(said.stdout)
+    assert told["people"] == 1
+    assert not any(told["found"].values())
+    assert "someone-unknown" not in said.output
+    with locks(lake.state, ["silver.clicks"]):
+        refused = CliRunner().invoke(cli.app, asked)
+    assert isinstance(refused.exception, LockedError)
+    assert CliRunner().invoke(cli.app, ["erase", "--root", lake.root]).exit_code == 2
