@@ -1,4 +1,4 @@
-"""Where the models stand that the API answers from: folders whose bytes never change."""
+"""Where the models and indexes stand that the API answers from: folders that never change."""
 
 import contextlib
 import shutil
@@ -30,9 +30,9 @@ def shelve(models: Path, name: str, model: Model, digest: str) -> None:
     part.rename(folder)
 
 
-def tidy(models: Path, current: str) -> None:
+def tidy(shelf: Path, current: str) -> None:
     """Delete all folders but the current one and the newest of the others."""
-    others = [folder for folder in models.iterdir() if folder.name != current]
+    others = [folder for folder in shelf.iterdir() if folder.name != current]
     newest_last = sorted(others, key=lambda folder: folder.stat().st_mtime)
     for old in newest_last[: len(newest_last) - (KEPT - 1)]:
         shutil.rmtree(old, ignore_errors=True)

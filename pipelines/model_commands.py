@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -88,13 +89,9 @@ def publish(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
 
     settings = settings_for(env, root)
     progress = Progress()
-    with writing(settings, "online store"):
-        store = store_to_write(settings)
-        try:
-            spark = spark_session(settings)
-            counts = put(spark, settings, store, lambda k, n: progress.note(f"{k}: {n:,}"))
-        finally:
-            store.close()
+    with writing(settings, "online store"), closing(store_to_write(settings)) as store:
+        spark = spark_session(settings)
+        counts = put(spark, settings, store, lambda k, n: progress.note(f"{k}: {n:,}"))
     show({"published": counts}, as_json=as_json, text=f"{sum(counts.values()):,} answers published")
 
 
@@ -106,12 +103,8 @@ def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     from serving.stores import store_to_write
 
     settings = settings_for(env, root)
-    with writing(settings, "online store", "model"):
-        store = store_to_write(settings)
-        try:
-            done = index_search(spark_session(settings), settings, store)
-        finally:
-            store.close()
+    with writing(settings, "online store", "model"), closing(store_to_write(settings)) as store:
+        done = index_search(spark_session(settings), settings, store)
     text = f"{done.items:,} items and {done.customers:,} tastes published as {done.version}"
     show(done, as_json=as_json, text=f"{text}; {done.worth}")
 
@@ -127,12 +120,11 @@ def price(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
 
     settings = settings_for(env, root)
     tables = (ELASTICITIES.name, PRICE_SUGGESTIONS.name)
-    with writing(settings, *tables, "model", "online store"):
-        store = store_to_write(settings)
-        try:
-            done = price_items(spark_session(settings), settings, store)
-        finally:
-            store.close()
+    with (
+        writing(settings, *tables, "model", "online store"),
+        closing(store_to_write(settings)) as store,
+    ):
+        done = price_items(spark_session(settings), settings, store)
     show(done, as_json=as_json, text=done.told)
 
 
@@ -166,12 +158,8 @@ def hot_lists(env: Env = "local", root: Root = None) -> None:
     tables, stop = Tables(settings), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with writing(settings, "hot lists"):
-        store = store_to_write(settings)
-        try:
-            run_hot_lists(settings, store, lambda: titles(tables), stop)
-        finally:
-            store.close()
+    with writing(settings, "hot lists"), closing(store_to_write(settings)) as store:
+        run_hot_lists(settings, store, lambda: titles(tables), stop)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from serving.gold import router as views
 from serving.guard import Guard
 from serving.hot_answers import SELLERS, TRENDING, hot_answer
 from serving.hot_path import HotPath
-from serving.lookup import answered, find, missing, not_ready, store_of, utc
+from serving.lookup import answered, find, not_ready, required, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
 from serving.online import Answer, OnlineStore
@@ -81,9 +81,7 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
     Cents are minor units of `currency`.
     """
     store = store_of(request)
-    answer = live.prices(store, item_id)
-    if answer is None:
-        raise missing(store, "prices", f"item {item_id}")
+    answer = required(store, live.prices(store, item_id), "prices", f"item {item_id}")
     now = _of_region(answer.value["prices"], region)
     suggested = suggestions(store, item_id, now)
     body = {"item_id": item_id, "prices": now, "suggestions": suggested}
@@ -94,9 +92,7 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
     """The stock of an item, in units, by region."""
     store = store_of(request)
-    answer = live.inventory(store, item_id)
-    if answer is None:
-        raise missing(store, "inventory", f"item {item_id}")
+    answer = required(store, live.inventory(store, item_id), "inventory", f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
     return answered(body, answer)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from pipelines.errors import StoreError
 from serving.online import Answer, OnlineStore
 from serving.problems import ProblemError
+
+Found = TypeVar("Found")
 
 
 def store_of(request: Request) -> OnlineStore:
@@ -20,10 +22,14 @@ def store_of(request: Request) -> OnlineStore:
 def find(request: Request, kind: str, key: str, what: str) -> Answer:
     """The answer, or 404 where it does not exist, or 503 where its kind was never published."""
     store = store_of(request)
-    answer = store.get(kind, key)
-    if answer is None:
+    return required(store, store.get(kind, key), kind, what)
+
+
+def required(store: OnlineStore, found: Found | None, kind: str, what: str) -> Found:
+    """What was found, or 404 or 503 as by `find`."""
+    if found is None:
         raise missing(store, kind, what)
-    return answer
+    return found
 
 
 def beside(store: OnlineStore, kind: str, keys: Iterable[str]) -> dict[str, Answer]:

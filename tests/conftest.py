@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from given_gold import fill_shop, shop_lake
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 from quick_java import QUICK_JAVA
@@ -116,6 +117,21 @@ def golden_lake(golden: tuple[Settings, ProduceResult], tmp_path: Path) -> Setti
     root = tmp_path / "lake"
     shutil.copytree(settings.root, root)
     return settings.model_copy(update={"root": str(root)})
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A small lake whose gold views are filled without Spark."""
+    settings = shop_lake(tmp_path_factory.mktemp("shop") / "lake")
+    fill_shop(settings)
+    return settings
+
+
+@pytest.fixture
+def shop(filled: Settings, tmp_path: Path) -> Settings:
+    """A copy of the shop that a test may change."""
+    root = shutil.copytree(filled.root, tmp_path / "lake")
+    return filled.model_copy(update={"root": str(root)})
 
 
 @pytest.fixture
