@@ -35,6 +35,18 @@ Event = Mapping[str, Any]
 Ingest = Callable[[Settings, Sequence[Event | bytes]], None]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest; of two processes let one have all that copies the golden lake.
+
+    Building it takes a minute; the other tests of a file stay together too.
+    """
+    golden = {item.path for item in items if "golden" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "golden" if item.path in golden else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path.parent.name != "e2e", item.path not in golden))
+
+
 @pytest.fixture(scope="session")
 def session_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("session")
