@@ -20,7 +20,7 @@ demo: .venv/installed  ## run the main job on a year of real purchases (ARGS="--
 	$(BIN)/lakehouse demo $(ARGS)
 
 test: .venv/installed  ## run every test, in two processes
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/installed  ## the model of the protocol, its mutants, and damaged files of a copy of a lake (ARGS="--root lake --seed 17 --faults 60")
 	$(BIN)/python tests/faults/run.py $(ARGS)
