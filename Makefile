@@ -72,7 +72,7 @@ conformance: .venv/installed  ## every documented rule of jobs and bundles that 
 	$(BIN)/python tests/workflows/conformance/table.py
 
 prove-views: .venv/installed  ## 1,000 random histories of views against Spark and DuckDB (HISTORIES=80 for less)
-	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest -n 2 --dist load tests/pipelines/views --timeout=0 $(ARGS)
+	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest -n 2 --dist worksteal tests/pipelines/views/test_histories.py --timeout=0 $(ARGS)
 
 fmt: .venv/installed  ## format the code
 	$(BIN)/ruff format .
