@@ -12,12 +12,13 @@ from serving import live_answers as live
 from serving.experiment import Tell, impression
 from serving.live_values import SHORT, Row
 from serving.lookup import answered, missing, not_ready, stamped
-from serving.online import OnlineStore
+from serving.online import Answer, OnlineStore
 from serving.parameters import MAX_CENTS
 from serving.recommender.champion import Champion, Choice, history_of
 from serving.recommender.history import History, nobody
 from serving.recommender.model import Codes, Model
 from serving.recommender.ranking import Pick, Wish, recommend, told
+from serving.recommender.trending import trending
 from serving.recommender.words import in_words
 
 MOST_UNITS = 10**12
@@ -73,18 +74,8 @@ def offered_to(store: OnlineStore, champion: Champion, tell: Tell, asked: Asked)
     codes = model.code_of
     seen = (asked.bought, [*asked.viewed, *(click[2] for click in clicks)])
     session = [[codes[item] for item in items if item in codes] for items in seen]
-    picks: list[Pick] = []
-    # Items without a category share the empty one, which nobody asks for.
-    category = -1 if asked.category in ("", "*") else model.category_of.get(asked.category)
-    if category is not None:
-        wish = Wish(
-            k=asked.k,
-            bought=not asked.new_only,
-            category=category,
-            per_category=asked.per_category,
-            offered=_offer(store, model, asked, gone),
-        )
-        picks = recommend(model, history.with_session(*session), wish)
+    wish = _wish(store, model, asked, gone)
+    picks = recommend(model, history.with_session(*session), wish) if wish else []
     body = {
         "customer_id": asked.customer_id,
         "items": _told(store, model, picks),
@@ -93,9 +84,46 @@ def offered_to(store: OnlineStore, champion: Champion, tell: Tell, asked: Asked)
         "experiment": choice.experiment.name if choice.experiment else None,
         "arm": choice.arm,
     }
-    answer = of_now(store, body)
+    answer = _of_now(store, body)
     _tell_shown(tell, choice, asked, history, picks)
     return answer
+
+
+def rising_for(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResponse:
+    """The answer of `trending_for`; an empty customer is nobody in particular."""
+    if champion.current is None:
+        raise not_ready("model")
+    model, version = champion.current
+    known: Answer | None = None
+    gone: Set[str] = frozenset()
+    if asked.customer_id:
+        wanted = ("histories", asked.customer_id)
+        known, _, gone = live.around(store, wanted, asked.customer_id, "")
+    history = history_of(model, known.value) if known else nobody()
+    wish = _wish(store, model, asked, gone)
+    rising = trending(model, history, wish) if wish else []
+    names = _names(store, model, [item for item, _ in rising])
+    items = [
+        names[item] | {"score": round(rise, 4), "reason": "more buy it than a month ago"}
+        for item, rise in rising
+    ]
+    body = {"customer_id": asked.customer_id, "items": items, "fallback": known is None}
+    return _of_now(store, body | {"model_version": version} | NO_EXPERIMENT)
+
+
+def _wish(store: OnlineStore, model: Model, asked: Asked, gone: Set[str]) -> Wish | None:
+    """What is asked as the model has it; None where it knows no such category."""
+    # Items without a category share the empty one, which nobody asks for.
+    category = -1 if asked.category in ("", "*") else model.category_of.get(asked.category)
+    if category is None:
+        return None
+    return Wish(
+        k=asked.k,
+        bought=not asked.new_only,
+        category=category,
+        per_category=asked.per_category,
+        offered=_offer(store, model, asked, gone),
+    )
 
 
 def _tell_shown(
@@ -158,7 +186,7 @@ def _offer(
 
 def _told(store: OnlineStore, model: Model, picks: list[Pick]) -> list[dict[str, Any]]:
     asked = {pick.item for pick in picks} | {pick.because for pick in picks if pick.why == "like"}
-    names = names_of(store, model, asked)
+    names = _names(store, model, asked)
     items = []
     for pick in picks:
         because = told(model, pick)
@@ -169,8 +197,7 @@ def _told(store: OnlineStore, model: Model, picks: list[Pick]) -> list[dict[str,
     return items
 
 
-def names_of(store: OnlineStore, model: Model, items: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Id, title and category of items given by their number in the model."""
+def _names(store: OnlineStore, model: Model, items: Iterable[int]) -> dict[int, dict[str, Any]]:
     ids = {int(item): str(model.item_ids[item]) for item in items}
     found = store.get_many("titles", ids.values())
     return {
@@ -183,7 +210,7 @@ def names_of(store: OnlineStore, model: Model, items: Iterable[int]) -> dict[int
     }
 
 
-def of_now(store: OnlineStore, body: dict[str, Any]) -> JSONResponse:
+def _of_now(store: OnlineStore, body: dict[str, Any]) -> JSONResponse:
     """What was ranked just now is as old as the histories that it was ranked from."""
     info = store.kinds().get("histories")
     if info is None:

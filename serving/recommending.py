@@ -1,13 +1,11 @@
 """The routes that recommend: for a customer, like an item, with an item, on the rise."""
 
-from typing import cast
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from serving.answers import Recommendations, SimilarItems
-from serving.lookup import answered, find, not_ready, store_of
-from serving.offering import NO_EXPERIMENT, Asked, names_of, of_now, offered_to
+from serving.lookup import answered, find, store_of
+from serving.offering import Asked, offered_to, rising_for
 from serving.parameters import (
     CUSTOMER,
     ITEM,
@@ -24,9 +22,6 @@ from serving.parameters import (
     Visit,
 )
 from serving.problems import PROBLEMS
-from serving.recommender.champion import Champion, history_of
-from serving.recommender.history import nobody
-from serving.recommender.trending import trending
 
 router = APIRouter(responses=PROBLEMS)
 NO_SESSION: list[str] = []
@@ -74,23 +69,29 @@ async def recommendations(
 
 @router.get("/v1/trending-for-you", response_model=Recommendations)
 async def trending_for(
-    request: Request, customer_id: ForCustomer = "", k: Limit = 10
+    request: Request,
+    customer_id: ForCustomer = "",
+    k: Limit = 10,
+    category: Category = "",
+    region: Region = "",
+    min_price_cents: Cents = 0,
+    max_price_cents: Cents = MAX_CENTS,
+    in_stock: bool = False,
+    new_only: bool = False,
+    per_category: PerCategory = 0,
 ) -> JSONResponse:
-    """What is on the rise, in the order in which it fits the customer."""
-    champion = cast(Champion, request.app.state.champion).current
-    if champion is None:
-        raise not_ready("model")
-    (model, version), store = champion, store_of(request)
-    known = store.get("histories", customer_id) if customer_id else None
-    history = history_of(model, known.value) if known else nobody()
-    rising = trending(model, history, k)
-    names = names_of(store, model, [item for item, _ in rising])
-    items = [
-        names[item] | {"score": round(rise, 4), "reason": "more buy it than a month ago"}
-        for item, rise in rising
-    ]
-    body = {"customer_id": customer_id, "items": items, "fallback": known is None}
-    return of_now(store, body | {"model_version": version} | NO_EXPERIMENT)
+    """What is on the rise, in the order in which it fits the customer; conditions as there."""
+    asked = Asked(
+        customer_id,
+        region=region,
+        k=k,
+        category=category,
+        prices=(min_price_cents, max_price_cents),
+        in_stock=in_stock,
+        new_only=new_only,
+        per_category=per_category,
+    )
+    return rising_for(store_of(request), request.app.state.champion, asked)
 
 
 @router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)

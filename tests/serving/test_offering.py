@@ -10,7 +10,7 @@ import httpx
 import pytest
 from given_model import AT, HISTORY, release, some_model
 
-from serving.live_values import PRICES, STOCK, with_move, with_price
+from serving.live_values import BOUGHT, PRICES, STOCK, with_move, with_price
 from serving.lmdb_store import LmdbStore
 from serving.recommender.champion import Champion
 from serving.server import BackgroundServer
@@ -50,8 +50,8 @@ def ask(store: LmdbStore, tmp_path: Path) -> Iterator[Any]:
         httpx.Client(base_url=server.url) as client,
     ):
 
-        def run(**asked: object) -> list[str]:
-            answer = client.get("/v1/recommendations/c1", params={"k": 40, **asked})
+        def run(path: str = "/v1/recommendations/c1", **asked: object) -> list[str]:
+            answer = client.get(path, params={"k": 40, **asked})
             assert answer.status_code == 200, answer.text
             assert all(item["reason"] for item in answer.json()["items"])
             return [item["item_id"] for item in answer.json()["items"]]
@@ -88,3 +88,25 @@ def test_a_price_and_a_stock_of_seconds_ago_count_at_once(ask: Any, store: LmdbS
     gone = with_move(None, [], (LATER, "e2", "south", -3, 0))
     store.update(STOCK, {one: gone}, at=AT)
     assert one in ask() and one not in ask(in_stock=True)
+
+
+def test_what_is_on_the_rise_can_be_asked_for_under_the_same_conditions(
+    ask: Any, store: LmdbStore
+) -> None:
+    model = some_model()
+
+    def rise(**asked: object) -> list[str]:
+        return ask("/v1/trending-for-you", **{"customer_id": "c1", **asked})
+
+    rising = rise()
+    assert {"i1", "i3"} & set(rising) and set(rising) - set(CHEAP) and set(rising) - set(KEPT)
+    assert rise(k=3) == rising[:3]
+    assert set(rise(max_price_cents=100)) == set(rising) & set(CHEAP)
+    assert set(rise(in_stock=True)) == set(rising) & set(KEPT)
+    assert set(rise(new_only=True)) == set(rising) - {"i1", "i3"}
+    of = {item: int(model.category[n]) for n, item in enumerate(ITEMS)}
+    assert {of[item] for item in rise(category="tools")} == {model.category_of["tools"]}
+    assert max(Counter(of[item] for item in rise(per_category=1)).values()) == 1
+    assert rise(category="nowhere") == []
+    store.update(BOUGHT, {"c1": {"items": {rising[0]: 1}}}, at=AT)
+    assert rising[0] not in rise()
