@@ -93,5 +93,5 @@ def publish_index(settings: Settings, store: OnlineStore, made: Material, learne
     digest = write_index(shelf / name, made, learned.weights, settings.search.language)
     entry = {"folder": name, "digest": digest}
     store.publish(KIND, [(ENTRY, entry)], version=digest[:16], published_at=now)
-    tidy(shelf, name)
+    tidy(shelf, {name}, kept=1)  # an API may still be loading the last one
     return digest[:16]

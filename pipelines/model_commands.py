@@ -10,6 +10,8 @@ import typer
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
+from pipelines.errors import ModelError
+from pipelines.experiment_text import experiment_text
 from pipelines.running import settings_for, writing
 
 
@@ -65,6 +67,42 @@ def promote(
     said = "rolled back" if rollback else "promoted"
     said = said if decision.promoted else f"not {said}"
     show(decision, as_json=as_json, text=f"{said}: {decision.reason}")
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="Which; that of conf/ if none is named.")] = "",
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    stop: Annotated[bool, typer.Option(help="End that of conf/: the champion for all.")] = False,
+) -> None:
+    """Show what champion and challenger brought about, by gold.experiment_results, or end it."""
+    from ml import experiments
+    from pipelines.io.pages import Pages
+    from pipelines.registry import VIEWS
+    from serving.stores import store_to_read, store_to_write
+
+    settings = settings_for(env, root)
+    if stop:
+        with writing(settings, "online store", "model"):
+            store = store_to_write(settings)
+            try:
+                ended = experiments.stop(settings, store)
+            finally:
+                store.close()
+        show({"stopped": ended}, as_json=as_json, text=f"{ended} is stopped")
+        return
+    name = name or settings.experiment.name
+    if not name:
+        raise ModelError("name an experiment, or set experiment.name in conf/")
+    page = Pages(settings, VIEWS).page("experiment_results", {"experiment": name}, 10)
+    store = store_to_read(settings)
+    try:
+        found = experiments.results(name, page.rows, store)
+    finally:
+        store.close()
+    show(found, as_json=as_json, text=experiment_text(found))
 
 
 @app.command()

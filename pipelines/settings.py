@@ -143,6 +143,13 @@ class ModelSettings(_Section):
     tracking_uri: str
 
 
+class ExperimentSettings(_Section):
+    """A comparison of champion and challenger on customers; an empty name: none runs."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]{0,64}$")
+    challenger_permille: int = Field(ge=1, le=999)
+
+
 class OnlineSettings(_Section):
     """Where hot answers are kept; `LAKEHOUSE_REDIS_PASSWORD` is an environment variable."""
 
@@ -260,6 +267,7 @@ class Settings(_Section):
     maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
+    experiment: ExperimentSettings
     online: OnlineSettings
     reactions: ReactionsSettings
     hot: HotSettings

@@ -18,6 +18,7 @@ from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
 from serving.edge import Edge
 from serving.events import router as events
+from serving.experiment import teller
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
@@ -26,11 +27,12 @@ from serving.hot_path import HotPath
 from serving.lookup import answered, find, not_ready, required, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
+from serving.offering import usually_offered_to
 from serving.online import Answer, OnlineStore
 from serving.parameters import ITEM, Category, ItemId, Limit, Region
 from serving.problems import PROBLEMS, add_handlers
 from serving.recommender.champion import Champion
-from serving.recommending import recommendations, usually_offered_to
+from serving.recommending import recommendations
 from serving.recommending import router as recommending
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
@@ -118,7 +120,11 @@ async def readyz(request: Request) -> JSONResponse:
         "status": "ready",
         "store": "last good copy" if store_of(request).is_degraded else "ok",
         "kinds": told,
-        "champion": {"model": champion.version, "refused": champion.refused},
+        "champion": {
+            "model": champion.version,
+            "refused": champion.refused,
+            "experiment": champion.experiment,
+        },
     }
     return JSONResponse(ready)
 
@@ -164,14 +170,14 @@ def create_app(
     app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     shared = shared or Shared()
-    app.state.sender = shared.sender
+    app.state.sender, app.state.tell = shared.sender, teller(shared.sender)
     for further in (dashboard, recommending, views, events, metrics, search_router):
         app.include_router(further)
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])
     app.state.metrics = registry(store, shared.counts, routes)
     route = next(r for r in recommending.routes if getattr(r, "endpoint", None) is recommendations)
-    usual = partial(usually_offered_to, store, app.state.champion)
+    usual = partial(usually_offered_to, store, app.state.champion, app.state.tell)
     app.add_middleware(HotPath, recommend=usual, route=route)
     if shared.keys is not None:
         app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)

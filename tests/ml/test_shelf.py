@@ -30,11 +30,11 @@ def test_a_damaged_folder_is_replaced_and_who_reads_the_old_files_still_can(tmp_
     assert [folder.name for folder in tmp_path.iterdir()] == ["1"]
 
 
-def test_the_served_folder_and_the_newest_of_the_others_are_kept(tmp_path: Path) -> None:
-    for age, name in enumerate(("new", "older", "served", "oldest")):
+def test_what_is_served_and_the_newest_pair_of_the_others_are_kept(tmp_path: Path) -> None:
+    for age, name in enumerate(("new", "newer", "older", "served", "oldest", "both")):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    tidy(tmp_path, "served")
-    assert {folder.name for folder in tmp_path.iterdir()} == {"served", "new"}
-    tidy(tmp_path, "served")
-    assert {folder.name for folder in tmp_path.iterdir()} == {"served", "new"}
+    kept = {"served", "both", "new", "newer"}
+    for _ in range(2):
+        tidy(tmp_path, {"served", "both"}, kept=2)
+        assert {folder.name for folder in tmp_path.iterdir()} == kept
