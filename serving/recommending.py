@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from numpy.typing import NDArray
 
 from serving import live_answers as live
@@ -56,7 +56,7 @@ async def recommendations(
     session_id: Visit = "",
     bought: Session = NO_SESSION,
     viewed: Session = NO_SESSION,
-) -> JSONResponse:
+) -> Response:
     """What to offer a customer; an unknown customer gets what is popular, `fallback` true.
 
     `bought` and `viewed` are what happened in this session; where reactions run, so does what they
@@ -104,12 +104,12 @@ class Asked:
 
 def usually_offered_to(
     store: OnlineStore, champion: Champion, customer_id: str, session_id: str, region: str, k: int
-) -> JSONResponse:
+) -> Response:
     """The answer of `recommendations` to what is asked most often."""
     return offered_to(store, champion, Asked(customer_id, session_id, region, k))
 
 
-def offered_to(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResponse:
+def offered_to(store: OnlineStore, champion: Champion, asked: Asked) -> Response:
     """The answer of `recommendations`."""
     if champion.current is None:
         return _of_last_batch(store, asked)
@@ -144,9 +144,7 @@ def offered_to(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResp
 
 
 @router.get("/v1/trending-for-you", response_model=Recommendations)
-async def trending_for(
-    request: Request, customer_id: ForCustomer = "", k: Limit = 10
-) -> JSONResponse:
+async def trending_for(request: Request, customer_id: ForCustomer = "", k: Limit = 10) -> Response:
     """What is on the rise, in the order in which it fits the customer."""
     champion = cast(Champion, request.app.state.champion).current
     if champion is None:
@@ -165,24 +163,24 @@ async def trending_for(
 
 
 @router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
-async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> Response:
     """The items most like an item."""
     return _of_item(request, "similar", item_id, k)
 
 
 @router.get("/v1/items/" + ITEM + "/bought-together", response_model=SimilarItems)
-async def bought_together(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+async def bought_together(request: Request, item_id: ItemId, k: Limit = 10) -> Response:
     """The items that lie in the same baskets most."""
     return _of_item(request, "together", item_id, k)
 
 
-def _of_item(request: Request, kind: str, item_id: str, k: int) -> JSONResponse:
+def _of_item(request: Request, kind: str, item_id: str, k: int) -> Response:
     answer = find(request, kind, item_id, f"item {item_id}")
     body = {"item_id": item_id, "items": answer.value["items"][:k]}
     return answered(body, answer, "model_version")
 
 
-def _of_last_batch(store: OnlineStore, asked: Asked) -> JSONResponse:
+def _of_last_batch(store: OnlineStore, asked: Asked) -> Response:
     found = live.recommended(store, asked.customer_id, asked.session_id, asked.place)
     if found is None:
         raise missing(store, "popular", "popular items")
@@ -260,7 +258,7 @@ def _names(store: OnlineStore, model: Model, items: Any) -> dict[int, dict[str, 
     }
 
 
-def _of_now(store: OnlineStore, body: dict[str, Any]) -> JSONResponse:
+def _of_now(store: OnlineStore, body: dict[str, Any]) -> Response:
     """What was ranked just now is as old as the histories that it was ranked from."""
     info = store.kinds().get("histories")
     if info is None:
