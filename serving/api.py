@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from serving import live_answers as live
 from serving.answers import Inventory, Prices, TopSellers, Trending
@@ -46,7 +46,7 @@ router = APIRouter(responses=PROBLEMS)
 @router.get("/v1/top-sellers", response_model=TopSellers)
 async def top_sellers(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
-) -> JSONResponse:
+) -> Response:
     """What sells most, of all or of one category, in all or in one region.
 
     Seconds old (`version` is `live`) where hot lists are kept, else as last published.
@@ -65,7 +65,7 @@ async def top_sellers(
 @router.get("/v1/trending", response_model=Trending)
 async def trending(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
-) -> JSONResponse:
+) -> Response:
     """What is viewed and bought furthest above its usual, of all, a category or a region.
 
     Seconds old (`version` is `live`) where hot lists are kept, else as last published.
@@ -77,7 +77,7 @@ async def trending(
 
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
-async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
+async def prices(request: Request, item_id: ItemId, region: Region = "") -> Response:
     """The current price of an item by region, and what to charge instead, if anything.
 
     Cents are minor units of `currency`.
@@ -91,7 +91,7 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 
 
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
-async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
+async def inventory(request: Request, item_id: ItemId, region: Region = "") -> Response:
     """The stock of an item, in units, by region."""
     store = store_of(request)
     answer = required(store, live.inventory(store, item_id), "inventory", f"item {item_id}")

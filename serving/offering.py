@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from numpy.typing import NDArray
 
 from serving import live_answers as live
@@ -55,12 +55,12 @@ def usually_offered_to(
     session_id: str,
     region: str,
     k: int,
-) -> JSONResponse:
+) -> Response:
     """The answer of `recommendations` to what is asked most often."""
     return offered_to(store, champion, tell, Asked(customer_id, session_id, region, k))
 
 
-def offered_to(store: OnlineStore, champion: Champion, tell: Tell, asked: Asked) -> JSONResponse:
+def offered_to(store: OnlineStore, champion: Champion, tell: Tell, asked: Asked) -> Response:
     """The answer of `recommendations`; in an experiment that it was shown is told."""
     choice = champion.choice(asked.customer_id)
     if choice is None:
@@ -89,7 +89,7 @@ def offered_to(store: OnlineStore, champion: Champion, tell: Tell, asked: Asked)
     return answer
 
 
-def rising_for(store: OnlineStore, champion: Champion, asked: Asked) -> JSONResponse:
+def rising_for(store: OnlineStore, champion: Champion, asked: Asked) -> Response:
     """The answer of `trending_for`; an empty customer is nobody in particular."""
     if champion.current is None:
         raise not_ready("model")
@@ -142,7 +142,7 @@ def _tell_shown(
     tell(impression(choice.experiment, asked.customer_id, place, choice.version, shown))
 
 
-def _of_last_batch(store: OnlineStore, asked: Asked) -> JSONResponse:
+def _of_last_batch(store: OnlineStore, asked: Asked) -> Response:
     found = live.recommended(store, asked.customer_id, asked.session_id, asked.place)
     if found is None:
         raise missing(store, "popular", "popular items")
@@ -210,7 +210,7 @@ def _names(store: OnlineStore, model: Model, items: Iterable[int]) -> dict[int, 
     }
 
 
-def _of_now(store: OnlineStore, body: dict[str, Any]) -> JSONResponse:
+def _of_now(store: OnlineStore, body: dict[str, Any]) -> Response:
     """What was ranked just now is as old as the histories that it was ranked from."""
     info = store.kinds().get("histories")
     if info is None:

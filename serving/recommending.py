@@ -1,7 +1,7 @@
 """The routes that recommend: for a customer, like an item, with an item, on the rise."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 
 from serving.answers import Recommendations, SimilarItems
 from serving.lookup import answered, find, store_of
@@ -42,7 +42,7 @@ async def recommendations(
     session_id: Visit = "",
     bought: Session = NO_SESSION,
     viewed: Session = NO_SESSION,
-) -> JSONResponse:
+) -> Response:
     """What to offer a customer; an unknown customer gets what is popular, `fallback` true.
 
     `bought` and `viewed` are what happened in this session; where reactions run, so does what they
@@ -79,7 +79,7 @@ async def trending_for(
     in_stock: bool = False,
     new_only: bool = False,
     per_category: PerCategory = 0,
-) -> JSONResponse:
+) -> Response:
     """What is on the rise, in the order in which it fits the customer; conditions as there."""
     asked = Asked(
         customer_id,
@@ -95,18 +95,18 @@ async def trending_for(
 
 
 @router.get("/v1/items/" + ITEM + "/similar", response_model=SimilarItems)
-async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+async def similar(request: Request, item_id: ItemId, k: Limit = 10) -> Response:
     """The items most like an item."""
     return _of_item(request, "similar", item_id, k)
 
 
 @router.get("/v1/items/" + ITEM + "/bought-together", response_model=SimilarItems)
-async def bought_together(request: Request, item_id: ItemId, k: Limit = 10) -> JSONResponse:
+async def bought_together(request: Request, item_id: ItemId, k: Limit = 10) -> Response:
     """The items that lie in the same baskets most."""
     return _of_item(request, "together", item_id, k)
 
 
-def _of_item(request: Request, kind: str, item_id: str, k: int) -> JSONResponse:
+def _of_item(request: Request, kind: str, item_id: str, k: int) -> Response:
     answer = find(request, kind, item_id, f"item {item_id}")
     body = {"item_id": item_id, "items": answer.value["items"][:k]}
     return answered(body, answer, "model_version")
