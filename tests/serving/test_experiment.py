@@ -62,6 +62,11 @@ def test_a_customer_keeps_the_arm_and_the_arms_have_their_sizes(permille: int) -
     assert set(arms) <= {CHAMPION, CHALLENGER}
 
 
+def test_arms_are_those_of_every_other_process_and_release() -> None:
+    dealt = [Experiment("blend", 500).arm(f"c{n}") == CHALLENGER for n in range(16)]
+    assert "".join("AB"[is_challenger] for is_challenger in dealt) == "BAABABAABAAABABB"
+
+
 def test_a_larger_share_moves_nobody_back_and_another_name_deals_anew() -> None:
     few = {one for one in CUSTOMERS if Experiment("blend", 200).arm(one) == CHALLENGER}
     more = {one for one in CUSTOMERS if Experiment("blend", 400).arm(one) == CHALLENGER}

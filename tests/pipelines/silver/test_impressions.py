@@ -9,8 +9,11 @@ from expect import assert_rows
 from given import event
 from pyspark.sql import DataFrame, SparkSession
 
+from pipelines.io.read import read
+from pipelines.settings import Settings
 from pipelines.silver.event import typed_events
 from pipelines.silver.impressions import ARMS, IMPRESSIONS, impressions
+from pipelines.views.refresh import refresh
 
 BRONZE = (
     "source STRING, source_partition INT, source_offset BIGINT, payload BINARY,"
@@ -61,3 +64,22 @@ def test_an_impression_that_lacks_a_part_or_says_the_impossible_is_refused(taken
     assert found == {n: [reason] for n, (_, reason) in enumerate(wrong.values())}
     (guest,) = taken(event("impression", 1, customer_id=None)).collect()
     assert guest["reasons"] == ["customer_id_missing"]
+
+
+def test_impressions_sent_twice_count_once_and_come_out_by_arm(
+    spark: SparkSession, lake: Settings, take_in
+) -> None:
+    lists = [shown(n, arm=arm) | {"customer_id": f"c{n}"} for n, arm in enumerate(ARMS * 2)]
+    bought = event("purchase", 9, customer_id="c0", occurred_at="2017-03-03T10:00:00Z")
+    take_in(lake, [*lists, lists[0], shown(8, arm="control")])
+    take_in(lake, [*lists[1:3], bought])
+    refresh(spark, lake, ["experiment_results"])
+    assert_rows(
+        read(spark, lake, "gold.experiment_results"),
+        [
+            {"arm": "champion", "customer_count": 2, "impression_count": 2, "buyer_count": 1},
+            {"arm": "challenger", "customer_count": 2, "impression_count": 2, "buyer_count": 0},
+        ],
+    )
+    (refused,) = read(spark, lake, "silver.impressions_quarantine").collect()
+    assert refused["reasons"] == ["arm_unknown"]
