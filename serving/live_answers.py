@@ -21,6 +21,33 @@ def inventory(store: OnlineStore, item_id: str) -> Answer | None:
     return _both(store, item_id, ("inventory", values.STOCK), "levels", values.levels)
 
 
+def prices_of(store: OnlineStore, item_ids: Sequence[str]) -> dict[str, list[values.Row]]:
+    """The prices of each of some items by region, none where none is known."""
+    return _each(store, item_ids, ("prices", values.PRICES), "prices", values.prices)
+
+
+def levels_of(store: OnlineStore, item_ids: Sequence[str]) -> dict[str, list[values.Row]]:
+    """The stock of each of some items by region, none where none is known."""
+    return _each(store, item_ids, ("inventory", values.STOCK), "levels", values.levels)
+
+
+def with_live_prices(
+    store: OnlineStore, hits: Sequence[dict[str, Any]], lowest: int | None, highest: int | None
+) -> list[dict[str, Any]]:
+    """Hits of a search with the best price of any region now; without those out of bounds by it."""
+    changed = beside(store, values.PRICES, [hit["item_id"] for hit in hits])
+    now = prices_of(store, list(changed)) if changed else {}
+    told = []
+    for hit in hits:
+        if rows := now.get(hit["item_id"]):
+            cents, currency = min((row["price_cents"], row["currency"]) for row in rows)
+            if cents < (lowest or 0) or (highest is not None and cents > highest):
+                continue
+            hit = {**hit, "price_cents": cents, "currency": currency}
+        told.append(hit)
+    return told
+
+
 def recommended(
     store: OnlineStore, customer_id: str, session_id: str, region: str
 ) -> tuple[Answer, bool] | None:
@@ -78,6 +105,23 @@ def short(store: OnlineStore, item_ids: Sequence[str], region: str) -> Set[str]:
 def _latest(clicks: Iterable[Any]) -> list[Any]:
     """Clicks, each once, the newest first."""
     return sorted({tuple(click) for click in clicks}, reverse=True)[: values.KEPT_CLICKS]
+
+
+def _each(
+    store: OnlineStore,
+    keys: Sequence[str],
+    kinds: tuple[str, str],
+    name: str,
+    joined: Callable[[Any, Any], list[values.Row]],
+) -> dict[str, list[values.Row]]:
+    published, live = store.get_many(kinds[0], keys), beside(store, kinds[1], keys)
+    return {
+        key: joined(
+            published[key].value[name] if key in published else (),
+            live[key].value if key in live else None,
+        )
+        for key in keys
+    }
 
 
 def _both(

@@ -13,7 +13,7 @@ from serving import live_answers as live
 from serving.answers import Recommendations, SimilarItems
 from serving.live_values import SHORT
 from serving.lookup import answered, find, missing, not_ready, stamped, store_of
-from serving.online import Answer, OnlineStore
+from serving.online import OnlineStore
 from serving.parameters import (
     CUSTOMER,
     ITEM,
@@ -195,7 +195,7 @@ def _offer(
 ) -> Callable[[Codes], NDArray[np.bool_]] | None:
     """Whether items are neither bought nor short, sold at a price within bounds, and in stock.
 
-    None if all are.
+    Of prices and stock what reactions have learned counts too. None if all are offered.
     """
     region, in_stock = asked.place, asked.in_stock
     low, high = asked.prices
@@ -204,28 +204,23 @@ def _offer(
     if not (is_priced or in_stock or is_watched or bought):
         return None
 
-    def of_region(answer: Answer | None, rows: str, value: str) -> list[int]:
-        found: list[dict[str, Any]] = answer.value[rows] if answer else []
-        return [row[value] for row in found if region in ("", row["region"])]
+    def of_region(rows: list[dict[str, Any]], value: str) -> list[int]:
+        return [row[value] for row in rows if region in ("", row["region"])]
 
     def offered(items: Codes) -> NDArray[np.bool_]:
         ids = model.item_ids[items].tolist()
         out = bought | (live.short(store, ids, region) if is_watched else frozenset())
         passed = np.array([one not in out for one in ids], np.bool_)
         if is_priced:
-            told_prices = store.get_many("prices", ids)
+            prices = live.prices_of(store, ids)
             passed &= [
-                any(
-                    low <= price <= high
-                    for price in of_region(told_prices.get(one), "prices", "price_cents")
-                )
+                any(low <= price <= high for price in of_region(prices[one], "price_cents"))
                 for one in ids
             ]
         if in_stock:
-            levels = store.get_many("inventory", ids)
+            levels = live.levels_of(store, ids)
             passed &= [
-                any(units > 0 for units in of_region(levels.get(one), "levels", "quantity"))
-                for one in ids
+                any(units > 0 for units in of_region(levels[one], "quantity")) for one in ids
             ]
         return passed
 
