@@ -32,6 +32,23 @@ def levels_of(store: OnlineStore, item_ids: Sequence[str]) -> dict[str, list[Row
     return _rows(store, item_ids, ("inventory", values.STOCK), "levels", values.levels)
 
 
+def with_live_prices(
+    store: OnlineStore, hits: Sequence[dict[str, Any]], lowest: int | None, highest: int | None
+) -> list[dict[str, Any]]:
+    """Hits of a search with the best price of any region now; without those out of bounds by it."""
+    changed = beside(store, values.PRICES, [hit["item_id"] for hit in hits])
+    now = prices_of(store, list(changed)) if changed else {}
+    told = []
+    for hit in hits:
+        if rows := now.get(hit["item_id"]):
+            cents, currency = min((row["price_cents"], row["currency"]) for row in rows)
+            if cents < (lowest or 0) or (highest is not None and cents > highest):
+                continue
+            hit = {**hit, "price_cents": cents, "currency": currency}
+        told.append(hit)
+    return told
+
+
 def recommended(
     store: OnlineStore, customer_id: str, session_id: str, region: str
 ) -> tuple[Answer, bool] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serving import live_answers as live
 from serving.experiment import Tell, impression
-from serving.live_values import SHORT, Row
+from serving.live_values import Row
 from serving.lookup import answered, missing, not_ready, stamped
 from serving.online import Answer, OnlineStore
 from serving.parameters import MAX_CENTS
@@ -154,24 +154,18 @@ def _of_last_batch(store: OnlineStore, asked: Asked) -> Response:
 
 def _offer(
     store: OnlineStore, model: Model, asked: Asked, bought: Set[str]
-) -> Callable[[Codes], NDArray[np.bool_]] | None:
-    """Whether items are neither bought nor short, sold at a price within bounds, and in stock.
-
-    None if all are.
-    """
+) -> Callable[[Codes], NDArray[np.bool_]]:
+    """Whether items are neither bought nor short, sold at a price within bounds, and in stock."""
     region, in_stock = asked.place, asked.in_stock
     low, high = asked.prices
     is_priced = low > 0 or high < MAX_CENTS
-    is_watched = SHORT in store.kinds()
-    if not (is_priced or in_stock or is_watched or bought):
-        return None
 
     def is_there(rows: Iterable[Row], name: str, least: int, most: int) -> bool:
         return any(least <= row[name] <= most for row in rows if region in ("", row["region"]))
 
     def offered(items: Codes) -> NDArray[np.bool_]:
         ids = model.item_ids[items].tolist()
-        out = bought | (live.short(store, ids, region) if is_watched else frozenset())
+        out = bought | live.short(store, ids, region)
         passed = np.array([one not in out for one in ids], np.bool_)
         if is_priced:
             prices = live.prices_of(store, ids)

@@ -69,11 +69,11 @@ arms AS (
   LEFT JOIN bought AS b ON b.experiment = s.experiment AND b.customer_id = s.customer_id
   GROUP BY s.experiment, s.arm
 ),
--- Pearson's chi-square of the arms' sizes, (n - expected)^2 / variance, in whole numbers until here.
+-- Pearson's chi-square of the arms' sizes, (n - expected)^2 / variance; its square exceeds BIGINT.
 sizes AS (
   SELECT
     experiment,
-    SUM(CASE WHEN arm = 'challenger' THEN 1000 - permille ELSE -permille END) AS surplus,
+    CAST(SUM(CASE WHEN arm = 'challenger' THEN 1000 - permille ELSE -permille END) AS DOUBLE) AS surplus,
     SUM(permille * (1000 - permille)) AS variance
   FROM shown
   GROUP BY experiment
