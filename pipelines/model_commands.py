@@ -1,6 +1,5 @@
 """The commands of the model, the API and the bundle's pipeline."""
 
-import signal
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
-from pipelines.running import settings_for, writing
+from pipelines.running import settings_for, stop_on_signals, writing
 
 
 @app.command()
@@ -164,12 +163,18 @@ def hot_lists(env: Env = "local", root: Root = None) -> None:
 
     settings = settings_for(env, root)
     tables, stop = Tables(settings), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
+    said = threading.Event()
+
+    def counting() -> None:
+        if not said.is_set():
+            said.set()
+            Progress().note("counting; the lists are in the online store")
+
     with writing(settings, "hot lists"):
         store = store_to_write(settings)
         try:
-            run_hot_lists(settings, store, lambda: titles(tables), stop)
+            run_hot_lists(settings, store, lambda: titles(tables), stop, counting)
         finally:
             store.close()
 
