@@ -1,6 +1,5 @@
 """The commands of the model, the API and the bundle's pipeline."""
 
-import signal
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
 from pipelines.errors import ModelError
 from pipelines.experiment_text import experiment_text
-from pipelines.running import settings_for, writing
+from pipelines.running import settings_for, stop_on_signals, writing
 
 
 @app.command()
@@ -194,10 +193,16 @@ def hot_lists(env: Env = "local", root: Root = None) -> None:
 
     settings = settings_for(env, root)
     tables, stop = Tables(settings), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
+    said = threading.Event()
+
+    def counting() -> None:
+        if not said.is_set():
+            said.set()
+            Progress().note("counting; the lists are in the online store")
+
     with writing(settings, "hot lists"), closing(store_to_write(settings)) as store:
-        run_hot_lists(settings, store, lambda: titles(tables), stop)
+        run_hot_lists(settings, store, lambda: titles(tables), stop, counting)
 
 
 @app.command()

@@ -61,10 +61,11 @@ class SourceSettings(_Section):
 
 
 class IngestSettings(_Section):
-    """Where a continuous ingest answers scrapes of Prometheus."""
+    """What a continuous ingest does beside it: answer scrapes of Prometheus, refresh views."""
 
     metrics_host: str = Field(min_length=1)
     metrics_port: int = Field(ge=0, le=65535)
+    refresh: list[str]
 
 
 class DocumentsSettings(_Section):
