@@ -38,7 +38,7 @@ audit: .venv/installed  ## known vulnerabilities of the lock; fails where it cou
 sbom: .venv/installed  ## what the product consists of, as CycloneDX, in build/sbom.json
 	$(BIN)/python -m supply.sbom
 
-bench-freshness: .venv/installed  ## from the broker's acknowledgement of an event to the API, through a reaction (ARGS="--changes 600" for less)
+bench-freshness: .venv/installed  ## from the broker's acknowledgement of an event to the API, through a reaction, and to gold (ARGS="--changes 600 --gold-rate 5000" for less)
 	$(BIN)/python -m benchmarks.freshness $(ARGS)
 
 bench-ingest: .venv/installed  ## this ingest beside the guides' and librdkafka + Polars + delta-rs
