@@ -41,11 +41,11 @@ def served_models(
 def _shelved(model: Model, settings: Settings, version: tracking.Version) -> dict[str, str | int]:
     digest = version.tags[f"digest of {tracking.SERVED}"]
     name = f"{version.version}-{digest[:12]}"
-    shelve(settings.state / MODELS, name, model, digest)
+    store_once(settings.state / MODELS, name, model, digest)
     return {"folder": name, "digest": digest, "model_version": version.version}
 
 
-def shelve(models: Path, name: str, model: Model, digest: str) -> None:
+def store_once(models: Path, name: str, model: Model, digest: str) -> None:
     """Let a folder hold the model, whole or not at all.
 
     One that does already is left alone: the API has its files mapped into memory, and a process
