@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Producer
 from given import event
 from quick_java import QUICK_JAVA
 from redis_server import redis_server
+from topics import send
 
 from pipelines.settings import Settings, load_settings
 from pipelines.sources.connection import Kafka
@@ -93,14 +93,6 @@ def until(is_so: Callable[[], bool], seconds: float = 30) -> None:
     while not is_so():
         assert time.monotonic() < end, "it did not become so"
         time.sleep(0.05)
-
-
-def send(settings: Settings, *events: dict[str, Any]) -> None:
-    kafka = settings.source.kafka
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
-    for one in events:
-        producer.produce(kafka.topic, json.dumps(one).encode(), one["item_id"])
-    assert producer.flush(20) == 0
 
 
 def live(kind: str, number: int, item: str, **fields: object) -> dict[str, Any]:
