@@ -20,7 +20,7 @@ demo: .venv/installed  ## run the main job on a year of real purchases (ARGS="--
 	$(BIN)/lakehouse demo $(ARGS)
 
 test: .venv/installed  ## run every test, in two processes
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/installed  ## the model of the protocol, its mutants, and damaged files of a copy of a lake (ARGS="--root lake --seed 17 --faults 60")
 	$(BIN)/python tests/faults/run.py $(ARGS)
@@ -38,7 +38,7 @@ audit: .venv/installed  ## known vulnerabilities of the lock; fails where it cou
 sbom: .venv/installed  ## what the product consists of, as CycloneDX, in build/sbom.json
 	$(BIN)/python -m supply.sbom
 
-bench-freshness: .venv/installed  ## from the broker's acknowledgement of an event to the API, through a reaction (ARGS="--changes 600" for less)
+bench-freshness: .venv/installed  ## from the broker's acknowledgement of an event to the API, through a reaction, and to gold (ARGS="--changes 600 --gold-rate 5000" for less)
 	$(BIN)/python -m benchmarks.freshness $(ARGS)
 
 bench-ingest: .venv/installed  ## this ingest beside the guides' and librdkafka + Polars + delta-rs
@@ -72,7 +72,7 @@ conformance: .venv/installed  ## every documented rule of jobs and bundles that 
 	$(BIN)/python tests/workflows/conformance/table.py
 
 prove-views: .venv/installed  ## 1,000 random histories of views against Spark and DuckDB (HISTORIES=80 for less)
-	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest -n 2 --dist load tests/pipelines/views --timeout=0 $(ARGS)
+	HISTORIES=$(or $(HISTORIES),1000) $(BIN)/pytest -n 2 --dist worksteal tests/pipelines/views/test_histories.py --timeout=0 $(ARGS)
 
 fmt: .venv/installed  ## format the code
 	$(BIN)/ruff format .

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-_START = datetime(2026, 11, 27, tzinfo=UTC)  # a Black Friday
+START = datetime(2026, 11, 27, tzinfo=UTC)  # a Black Friday
 _REGIONS = ("north", "south", "east", "west", "online")
 _CATEGORIES = tuple(f"category-{n:02d}" for n in range(40))
 _BROKEN = (b"", b"null", b'{"event_id":"', b"[]", b"\xff\xfe", b'{"event_type":"purchase"}')
@@ -25,7 +25,7 @@ def sale_day(events: int, *, seed: int = 17, per_second: int = 100_000) -> Itera
         elif chance < SHARE_BROKEN + SHARE_RESENT and resent:
             yield resent
         else:
-            at = _START + timedelta(microseconds=number * 1_000_000 // per_second)
+            at = START + timedelta(microseconds=number * 1_000_000 // per_second)
             payload = _event(rng, at)
             if number % 997 == 0:
                 resent = payload

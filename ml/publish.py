@@ -12,7 +12,7 @@ from ml import tracking
 from ml.features import HISTORY, histories_at, lines
 from ml.jobs import end_of
 from ml.publish_views import Entries, grouped, of_views
-from ml.shelf import shelve, tidy
+from ml.shelf import served_models
 from ml.similar import bought_together, similar_items
 from pipelines.errors import ModelError
 from pipelines.gold.recommendations import RECOMMENDATIONS
@@ -21,7 +21,6 @@ from pipelines.settings import Settings
 from pipelines.silver.items import ITEMS
 from pipelines.silver.purchases import PURCHASES
 from serving.online import JSONValue, OnlineStore
-from serving.recommender.champion import MODELS
 from serving.recommender.model import STATISTICS, Codes, Floats, Model
 from serving.recommender.words import AGAIN_EVERY, LIKE, WORDS
 
@@ -88,7 +87,7 @@ def _of_champion(
         "together": (shown, _together(rows, model, titles)),
         "histories": (shown, _histories(rows, model)),
         "titles": (shown, _titles(model, titles)),
-        "model": (version, _model(model, settings, champion)),
+        "model": (version, served_models(model, settings, champion)),
     }
 
 
@@ -187,12 +186,3 @@ def _histories(rows: DataFrame, model: Model) -> Entries:
             held = {name: [round(v, 4) for v in row[name]] for name in HISTORY[1:]}
             visits = {name: row[name] for name in VISITS}
             yield row["customer_id"], {"items": ids[row["item"]].tolist(), **held, **visits}
-
-
-def _model(model: Model, settings: Settings, champion: tracking.Version) -> Entries:
-    """The arrays into a folder of their own, and which folder it is: one key, switched at once."""
-    digest = champion.tags[f"digest of {tracking.SERVED}"]
-    name = f"{champion.version}-{digest[:12]}"
-    shelve(settings.state / MODELS, name, model, digest)
-    yield "current", {"folder": name, "digest": digest, "model_version": champion.version}
-    tidy(settings.state / MODELS, name)

@@ -1,6 +1,5 @@
 """Search from the lake to the API: learn the weights, write the index, publish it in one step."""
 
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -13,6 +12,7 @@ from ml import tracking
 from ml.search_fit import Rank
 from ml.search_index import Material, write_index
 from ml.search_learn import Learned, Shop, learn, lowest, material
+from ml.shelf import tidy
 from pipelines.io.read import read, version_of
 from pipelines.settings import Settings
 from pipelines.silver.items import ITEMS
@@ -22,7 +22,6 @@ from serving.search_ranking import FEATURES
 from serving.search_shelf import ENTRY, FOLDER, KIND
 
 PRICES = "gold.current_prices"
-KEPT = 2  # folders: the one that is served, and the last one, which an API may still be loading
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,5 @@ def publish_index(settings: Settings, store: OnlineStore, made: Material, learne
     digest = write_index(shelf / name, made, learned.weights, settings.search.language)
     entry = {"folder": name, "digest": digest}
     store.publish(KIND, [(ENTRY, entry)], version=digest[:16], published_at=now)
-    for old in sorted(shelf.iterdir())[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    tidy(shelf, {name}, kept=1)  # an API may still be loading the last one
     return digest[:16]

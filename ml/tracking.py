@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import logging
 import os
 import tempfile
@@ -85,6 +86,44 @@ def find_alias(settings: Settings, alias: str) -> Version | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+    return _version(client, found)
+
+
+def by_number(settings: Settings, number: str) -> Version:
+    """The version of a number.
+
+    Raises:
+        ModelError: there is none.
+    """
+    mlflow = _mlflow(settings)
+    client = mlflow.MlflowClient()
+    try:
+        return _version(client, client.get_model_version(MODEL_NAME, number))
+    except mlflow.exceptions.MlflowException:
+        raise ModelError(
+            f"version {number} is not in the registry any more; stop the experiment that serves it"
+            " with `lakehouse experiment --stop`"
+        ) from None
+
+
+def experiment(settings: Settings, name: str) -> dict[str, Any]:
+    """What `note_experiment` noted of an experiment; empty if nothing."""
+    mlflow = _mlflow(settings)
+    try:
+        tags = mlflow.MlflowClient().get_registered_model(MODEL_NAME).tags
+    except mlflow.exceptions.MlflowException:
+        return {}
+    noted: dict[str, Any] = json.loads(tags.get(f"experiment {name}", "{}"))
+    return noted
+
+
+def note_experiment(settings: Settings, name: str, noted: Mapping[str, Any]) -> None:
+    """Note of the registered model what an experiment serves, or that it was stopped."""
+    client = _mlflow(settings).MlflowClient()
+    client.set_registered_model_tag(MODEL_NAME, f"experiment {name}", json.dumps(dict(noted)))
+
+
+def _version(client: Any, found: Any) -> Version:
     data = client.get_run(found.run_id).data
     return Version(
         str(found.version),

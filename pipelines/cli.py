@@ -58,7 +58,8 @@ def _fail(message: str, code: int) -> int:
 
 def _unexpected(error: Exception) -> int:
     """An error that nobody foresaw: its place goes to a file, one line to the user."""
+    from pipelines.io.failures import said
+
     log = Path(os.environ.get("TMPDIR", "/tmp")) / f"lakehouse-error-{os.getpid()}.log"  # noqa: S108
     log.write_text("".join(traceback.format_exception(error)))
-    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return _fail(f"unexpected {type(error).__name__}: {first[:200]}; details in {log}", 1)
+    return _fail(f"unexpected {type(error).__name__}: {said(error)}; details in {log}", 1)

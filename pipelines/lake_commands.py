@@ -81,27 +81,34 @@ def ingest(
     metrics_port: Annotated[
         int | None, typer.Option(help="With --continuous: serve Prometheus metrics there.")
     ] = None,
+    refreshed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--refresh", help="With --continuous: keep a gold view up to date; repeat it, or all."
+        ),
+    ] = None,
 ) -> None:
     """Take events from the source into bronze and silver, and documents into silver."""
     from pipelines.io.documents import ingest_documents
     from pipelines.io.ingest import ingest as take_in
-    from pipelines.io.ingest import ingest_continuously
     from pipelines.io.session import spark_session
     from pipelines.metrics import serving_metrics
     from pipelines.registry import INGESTED
     from pipelines.sources.connection import kafka
+    from pipelines.views.fresh import ingest_and_refresh, kept_fresh
 
-    given = {"source.kind": source, "ingest.metrics_port": metrics_port}
+    given: dict[str, object] = {"source.kind": source, "ingest.metrics_port": metrics_port}
+    given |= {"ingest.refresh": refreshed}
     settings = settings_for(env, root, {k: v for k, v in given.items() if v is not None})
-    progress = Progress()
+    progress, at = Progress(), settings.ingest
     tables = [table.name for table in INGESTED]
+    tables += kept_fresh(at.refresh) if continuous else []
     with writing(settings, *tables, create=True) as state, kafka(settings) as broker:
         watched = broker.watched(progress.of)
         spark = spark_session(settings)
         if continuous:
-            at = settings.ingest
             with serving_metrics(state, at.metrics_host, at.metrics_port):
-                ingest_continuously(
+                ingest_and_refresh(
                     spark, broker.settings, watched, resume=resume, note=progress.note
                 )
             return

@@ -1,7 +1,7 @@
 """The commands of the model, the API and the bundle's pipeline."""
 
-import signal
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +9,9 @@ import typer
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show, table
-from pipelines.running import settings_for, writing
+from pipelines.errors import ModelError
+from pipelines.experiment_text import experiment_text
+from pipelines.running import settings_for, stop_on_signals, writing
 
 
 @app.command()
@@ -67,6 +69,42 @@ def promote(
 
 
 @app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="Which; that of conf/ if none is named.")] = "",
+    env: Env = "local",
+    root: Root = None,
+    as_json: Json = False,
+    stop: Annotated[bool, typer.Option(help="End that of conf/: the champion for all.")] = False,
+) -> None:
+    """Show what champion and challenger brought about, by gold.experiment_results, or end it."""
+    from ml import experiments
+    from pipelines.io.pages import Pages
+    from pipelines.registry import VIEWS
+    from serving.stores import store_to_read, store_to_write
+
+    settings = settings_for(env, root)
+    if stop:
+        with writing(settings, "online store", "model"):
+            store = store_to_write(settings)
+            try:
+                ended = experiments.stop(settings, store)
+            finally:
+                store.close()
+        show({"stopped": ended}, as_json=as_json, text=f"{ended} is stopped")
+        return
+    name = name or settings.experiment.name
+    if not name:
+        raise ModelError("name an experiment, or set experiment.name in conf/")
+    page = Pages(settings, VIEWS).page("experiment_results", {"experiment": name}, 10)
+    store = store_to_read(settings)
+    try:
+        found = experiments.results(name, page.rows, store)
+    finally:
+        store.close()
+    show(found, as_json=as_json, text=experiment_text(found))
+
+
+@app.command()
 def recommend(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     """Write gold.recommendations for every customer by the champion."""
     from ml.jobs import recommend_items
@@ -88,13 +126,9 @@ def publish(env: Env = "local", root: Root = None, as_json: Json = False) -> Non
 
     settings = settings_for(env, root)
     progress = Progress()
-    with writing(settings, "online store"):
-        store = store_to_write(settings)
-        try:
-            spark = spark_session(settings)
-            counts = put(spark, settings, store, lambda k, n: progress.note(f"{k}: {n:,}"))
-        finally:
-            store.close()
+    with writing(settings, "online store"), closing(store_to_write(settings)) as store:
+        spark = spark_session(settings)
+        counts = put(spark, settings, store, lambda k, n: progress.note(f"{k}: {n:,}"))
     show({"published": counts}, as_json=as_json, text=f"{sum(counts.values()):,} answers published")
 
 
@@ -106,12 +140,8 @@ def index(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
     from serving.stores import store_to_write
 
     settings = settings_for(env, root)
-    with writing(settings, "online store", "model"):
-        store = store_to_write(settings)
-        try:
-            done = index_search(spark_session(settings), settings, store)
-        finally:
-            store.close()
+    with writing(settings, "online store", "model"), closing(store_to_write(settings)) as store:
+        done = index_search(spark_session(settings), settings, store)
     text = f"{done.items:,} items and {done.customers:,} tastes published as {done.version}"
     show(done, as_json=as_json, text=f"{text}; {done.worth}")
 
@@ -127,12 +157,11 @@ def price(env: Env = "local", root: Root = None, as_json: Json = False) -> None:
 
     settings = settings_for(env, root)
     tables = (ELASTICITIES.name, PRICE_SUGGESTIONS.name)
-    with writing(settings, *tables, "model", "online store"):
-        store = store_to_write(settings)
-        try:
-            done = price_items(spark_session(settings), settings, store)
-        finally:
-            store.close()
+    with (
+        writing(settings, *tables, "model", "online store"),
+        closing(store_to_write(settings)) as store,
+    ):
+        done = price_items(spark_session(settings), settings, store)
     show(done, as_json=as_json, text=done.told)
 
 
@@ -164,14 +193,16 @@ def hot_lists(env: Env = "local", root: Root = None) -> None:
 
     settings = settings_for(env, root)
     tables, stop = Tables(settings), threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with writing(settings, "hot lists"):
-        store = store_to_write(settings)
-        try:
-            run_hot_lists(settings, store, lambda: titles(tables), stop)
-        finally:
-            store.close()
+    stop_on_signals(stop)
+    said = threading.Event()
+
+    def counting() -> None:
+        if not said.is_set():
+            said.set()
+            Progress().note("counting; the lists are in the online store")
+
+    with writing(settings, "hot lists"), closing(store_to_write(settings)) as store:
+        run_hot_lists(settings, store, lambda: titles(tables), stop, counting)
 
 
 @app.command()

@@ -100,7 +100,8 @@ def react(
 
     Args:
         ready: called once events are passed on.
-        until: asked about every second, with the seconds since the last event; true: stop.
+        until: asked about every second, with the seconds since the last event, -1 before events
+            are passed on; true: stop.
 
     Raises:
         LakehouseError: the stream or the reactor failed; nothing is lost, run it again.
@@ -122,7 +123,8 @@ def react(
                 started = time.monotonic()
                 if is_ready:
                     ready()
-            elif until(time.monotonic() - max(started, reactor.busy_at)):
+            idle_s = time.monotonic() - max(started, reactor.busy_at)
+            if until(idle_s if is_ready else -1.0):
                 return
 
 

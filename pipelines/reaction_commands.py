@@ -1,5 +1,6 @@
 """The command of the reactions."""
 
+import threading
 from contextlib import closing
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from pipelines.app import Env, Json, Root, app
 from pipelines.console import Progress, show
-from pipelines.running import settings_for, writing
+from pipelines.running import settings_for, stop_on_signals, writing
 
 
 @app.command()
@@ -33,17 +34,20 @@ def react(
     given = {} if metrics_port is None else {"reactions.metrics_port": metrics_port}
     settings = settings_for(env, root, given)
     reactions, webhooks = reactions_of(settings)
-    progress, counts = Progress(), Counts()
+    progress, counts, stop = Progress(), Counts(), threading.Event()
     with writing(settings, "reactions", create=True) as state:
         settings = with_room(settings, prepare(settings))
         with closing(Outbox(state / "reactions" / "outbox.db")) as outbox:
             metrics = ReactionMetrics(counts, outbox.counts)
             at = settings.reactions
+            spark = spark_session(settings)
+            stop_on_signals(stop)
             with serving_metrics(state, at.metrics_host, at.metrics_port, metrics):
                 go_on(
-                    spark_session(settings), settings, reactions, webhooks, counts, outbox,
+                    spark, settings, reactions, webhooks, counts, outbox,
                     ready=lambda: progress.note(f"{len(reactions)} reactions wait for events"),
-                    until=lambda idle: stop_after_idle is not None and idle >= stop_after_idle,
+                    until=lambda idle: stop.is_set() or bool(stop_after_idle is not None
+                                                             and idle >= stop_after_idle),
                 )  # fmt: skip
     told = {"events": counts.events, "matches": counts.reactions, "failures": counts.failures}
     show(told, as_json=as_json, text=f"{sum(counts.events.values()):,} events reacted on")

@@ -16,6 +16,7 @@ from pipelines.silver.batches import BATCHES
 from pipelines.silver.clicks import CLICKS, clicks
 from pipelines.silver.documents import DOCUMENTS, DOCUMENTS_QUARANTINE
 from pipelines.silver.dropped_events import DROPPED_EVENTS
+from pipelines.silver.impressions import IMPRESSIONS, impressions
 from pipelines.silver.inventory_changes import INVENTORY_CHANGES, inventory_changes
 from pipelines.silver.items import ITEMS, items
 from pipelines.silver.late_events import LATE_EVENTS
@@ -32,6 +33,7 @@ _TRANSFORMATIONS: dict[Table, Callable[[DataFrame], DataFrame]] = {
     PRICE_CHANGES: price_changes,
     INVENTORY_CHANGES: inventory_changes,
     PROMOTIONS: promotions,
+    IMPRESSIONS: impressions,
     ITEMS: items,
 }
 

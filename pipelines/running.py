@@ -5,6 +5,7 @@ import getpass
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -88,6 +89,12 @@ def writing(settings: Settings, *names: str, create: bool = False) -> Iterator[P
     state = open_lake(settings, create=create)
     with locks(state, names):
         yield state
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Let SIGTERM and Ctrl-C set an event: what goes on until then ends in order, with success."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def end_on_signals() -> None:

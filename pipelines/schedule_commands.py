@@ -97,10 +97,10 @@ def pause(
 
 def version_of(settings: Settings) -> Callable[[str], int | None]:
     """How to ask for the version of a table, by `layer.name` or `catalog.layer.name`."""
+    from pipelines.io.lake import table_path
     from workflows.delta_version import delta_version
 
     def version(name: str) -> int | None:
-        layer, noun = name.split(".")[-2:]
-        return delta_version(f"{settings.root}/{layer}/{noun}")
+        return delta_version(table_path(settings, ".".join(name.split(".")[-2:])))
 
     return version

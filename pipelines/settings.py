@@ -61,10 +61,11 @@ class SourceSettings(_Section):
 
 
 class IngestSettings(_Section):
-    """Where a continuous ingest answers scrapes of Prometheus."""
+    """What a continuous ingest does beside it: answer scrapes of Prometheus, refresh views."""
 
     metrics_host: str = Field(min_length=1)
     metrics_port: int = Field(ge=0, le=65535)
+    refresh: list[str]
 
 
 class DocumentsSettings(_Section):
@@ -141,6 +142,13 @@ class ModelSettings(_Section):
     guards: PromotionSettings
     seed: int
     tracking_uri: str
+
+
+class ExperimentSettings(_Section):
+    """A comparison of champion and challenger on customers; an empty name: none runs."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]{0,64}$")
+    challenger_permille: int = Field(ge=1, le=999)
 
 
 class OnlineSettings(_Section):
@@ -260,6 +268,7 @@ class Settings(_Section):
     maintain: MaintainSettings
     spark: SparkSettings
     model: ModelSettings
+    experiment: ExperimentSettings
     online: OnlineSettings
     reactions: ReactionsSettings
     hot: HotSettings

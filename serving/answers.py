@@ -20,6 +20,8 @@ class Recommendations(BaseModel):
     items: list[RecommendedItem]
     fallback: bool
     model_version: str
+    experiment: str | None = None
+    arm: str | None = None
     as_of: datetime
     stale: bool
 

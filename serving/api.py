@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from serving import live_answers as live
 from serving.answers import Inventory, Prices, TopSellers, Trending
@@ -18,19 +18,21 @@ from serving.dashboard import router as dashboard
 from serving.docs_page import docs_page
 from serving.edge import Edge
 from serving.events import router as events
+from serving.experiment import teller
 from serving.gold import Gold
 from serving.gold import router as views
 from serving.guard import Guard
 from serving.hot_answers import SELLERS, TRENDING, hot_answer
 from serving.hot_path import HotPath
-from serving.lookup import answered, find, missing, not_ready, store_of, utc
+from serving.lookup import answered, find, not_ready, required, store_of, utc
 from serving.metrics import registry
 from serving.metrics import router as metrics
+from serving.offering import usually_offered_to
 from serving.online import Answer, OnlineStore
 from serving.parameters import ITEM, Category, ItemId, Limit, Region
 from serving.problems import PROBLEMS, add_handlers
 from serving.recommender.champion import Champion
-from serving.recommending import recommendations, usually_offered_to
+from serving.recommending import recommendations
 from serving.recommending import router as recommending
 from serving.search_api import router as search_router
 from serving.search_shelf import SearchShelf
@@ -44,7 +46,7 @@ router = APIRouter(responses=PROBLEMS)
 @router.get("/v1/top-sellers", response_model=TopSellers)
 async def top_sellers(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
-) -> JSONResponse:
+) -> Response:
     """What sells most, of all or of one category, in all or in one region.
 
     Seconds old (`version` is `live`) where hot lists are kept, else as last published.
@@ -63,7 +65,7 @@ async def top_sellers(
 @router.get("/v1/trending", response_model=Trending)
 async def trending(
     request: Request, category: Category = "", region: Region = "", k: Limit = 10
-) -> JSONResponse:
+) -> Response:
     """What is viewed and bought furthest above its usual, of all, a category or a region.
 
     Seconds old (`version` is `live`) where hot lists are kept, else as last published.
@@ -75,15 +77,13 @@ async def trending(
 
 
 @router.get("/v1/prices/" + ITEM, response_model=Prices)
-async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
+async def prices(request: Request, item_id: ItemId, region: Region = "") -> Response:
     """The current price of an item by region, and what to charge instead, if anything.
 
     Cents are minor units of `currency`.
     """
     store = store_of(request)
-    answer = live.prices(store, item_id)
-    if answer is None:
-        raise missing(store, "prices", f"item {item_id}")
+    answer = required(store, live.prices(store, item_id), "prices", f"item {item_id}")
     now = _of_region(answer.value["prices"], region)
     suggested = suggestions(store, item_id, now)
     body = {"item_id": item_id, "prices": now, "suggestions": suggested}
@@ -91,12 +91,10 @@ async def prices(request: Request, item_id: ItemId, region: Region = "") -> JSON
 
 
 @router.get("/v1/inventory/" + ITEM, response_model=Inventory)
-async def inventory(request: Request, item_id: ItemId, region: Region = "") -> JSONResponse:
+async def inventory(request: Request, item_id: ItemId, region: Region = "") -> Response:
     """The stock of an item, in units, by region."""
     store = store_of(request)
-    answer = live.inventory(store, item_id)
-    if answer is None:
-        raise missing(store, "inventory", f"item {item_id}")
+    answer = required(store, live.inventory(store, item_id), "inventory", f"item {item_id}")
     body = {"item_id": item_id, "levels": _of_region(answer.value["levels"], region)}
     return answered(body, answer)
 
@@ -122,7 +120,11 @@ async def readyz(request: Request) -> JSONResponse:
         "status": "ready",
         "store": "last good copy" if store_of(request).is_degraded else "ok",
         "kinds": told,
-        "champion": {"model": champion.version, "refused": champion.refused},
+        "champion": {
+            "model": champion.version,
+            "refused": champion.refused,
+            "experiment": champion.experiment,
+        },
     }
     return JSONResponse(ready)
 
@@ -168,14 +170,14 @@ def create_app(
     app.state.search = SearchShelf(store, search_folder) if search_folder else None
     app.include_router(router)
     shared = shared or Shared()
-    app.state.sender = shared.sender
+    app.state.sender, app.state.tell = shared.sender, teller(shared.sender)
     for further in (dashboard, recommending, views, events, metrics, search_router):
         app.include_router(further)
     add_handlers(app)
     routes = routes_of(app.openapi()["paths"])
     app.state.metrics = registry(store, shared.counts, routes)
     route = next(r for r in recommending.routes if getattr(r, "endpoint", None) is recommendations)
-    usual = partial(usually_offered_to, store, app.state.champion)
+    usual = partial(usually_offered_to, store, app.state.champion, app.state.tell)
     app.add_middleware(HotPath, recommend=usual, route=route)
     if shared.keys is not None:
         app.add_middleware(Guard, keys=shared.keys, rates=shared.rates)

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from pipelines.errors import LakehouseError
+from serving.hot_answers import with_hot_lists
 from serving.online import OnlineStore
 from serving.page_files import PAGE, PAGE_FILES, PageFile
 from serving.parameters import CUSTOMER, Category, CustomerId, Region
@@ -129,7 +130,10 @@ def panel(
 ) -> Response:
     """Any other panel; `category` and `region` narrow those that are about items."""
     asked = {"category": category, "region": region}
-    return _answered(request, _panel(request, panel, asked))
+    body = _panel(request, panel, asked)
+    if panel == "items":
+        body = with_hot_lists(_store(request), body, category, region)
+    return _answered(request, body)
 
 
 def _panel(request: Request, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
+import msgspec
+
 from pipelines.errors import StoreError
 from serving.online import Answer, Change, JSONValue, KindInfo
 from serving.times import instant, microseconds
@@ -22,6 +24,7 @@ MAX_KEY_BYTES = 511 - 9  # LMDB's limit, less the byte and the generation of `lm
 _HASHED = b"\xff"  # no UTF-8 begins with it
 _CHANGED = b"\x00"  # no JSON begins with it
 _HEAD = struct.Struct(">cQQ")
+_decode = msgspec.json.Decoder().decode  # thrice as fast as json.loads
 # Longer than any change waits in a topic: until then an older change cannot bring a key back.
 DELETED_FOR = timedelta(days=1)
 
@@ -152,7 +155,7 @@ def batches(pairs: Iterable[Pair], entries: int, size: int) -> Iterator[list[Pai
 
 
 def _answer(text: bytes, info: KindInfo, at: datetime) -> Answer:
-    return Answer(json.loads(text), info.version, at)
+    return Answer(_decode(text), info.version, at)
 
 
 def _key(kind: str, key: str) -> bytes:

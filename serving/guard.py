@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.edge import header
 from serving.keys import KeyRing
 from serving.problems import problem
 from serving.rates import Rates
@@ -25,20 +26,20 @@ class Guard:
         self.app, self._keys, self._rates = app, keys, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(Request(scope)) if scope["type"] == "http" else None
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
         await (refusal or self.app)(scope, receive, send)
 
-    def _refusal(self, request: Request) -> JSONResponse | None:
-        path = request.scope["path"]
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        path = scope["path"]
         if path in OPEN or path.startswith(PAGE_FILES):
             return None
-        text = _sent(request)
+        text, request = _sent(scope), Request(scope)
         key = self._keys.find(text) if text else None
         if key is None:
             detail = "send a valid key: `Authorization: Bearer KEY`; `lakehouse keys add` makes one"
             headers = {"www-authenticate": "Bearer"}
             return problem(request, HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", detail, headers)
-        request.state.key_name = key.name
+        scope.setdefault("state", {})["key_name"] = key.name
         needed = _scope_for(request.method, path)
         if needed not in key.scopes:
             detail = f"this key lacks the scope '{needed}'"
@@ -56,9 +57,9 @@ class Guard:
         return None
 
 
-def _sent(request: Request) -> str:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+def _sent(scope: Scope) -> str:
+    scheme, _, text = header(scope, b"authorization").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else header(scope, b"x-api-key")
 
 
 def _scope_for(method: str, path: str) -> str:

@@ -1,15 +1,20 @@
-"""The hot lists as the API finds them in the online store."""
+"""The hot lists as the API and the dashboard find them in the online store."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pipelines.errors import StoreError
 from serving.online import Answer, OnlineStore
 
 SELLERS, TRENDING, PULSE = "hot_top_sellers", "hot_trending", "hot_lists"
+FRESH = timedelta(seconds=60)  # what is older the dashboard does not call live
+SHOWN = 10
 
 
 def hot_answer(store: OnlineStore, kind: str, place: str) -> Answer | None:
-    """The hot list of a place, as of the last sign of life of what counts.
+    """The hot list of a place, as of when its counter last heard the broker.
 
     None where nothing counts just now, or nothing was counted there: what was published holds.
     """
@@ -20,4 +25,30 @@ def hot_answer(store: OnlineStore, kind: str, place: str) -> Answer | None:
         return None
     if pulse is None or found is None or not found.value["items"]:
         return None
-    return replace(found, published_at=pulse.published_at)
+    return replace(found, published_at=datetime.fromisoformat(pulse.value["heard_at"]))
+
+
+def with_hot_lists(
+    store: OnlineStore, panel: Mapping[str, Any], category: str, region: str
+) -> dict[str, Any]:
+    """The panel of items with the hot lists in place of gold's, where they are there and fresh.
+
+    `live` then says over how many seconds they are counted.
+    """
+    place = f"{category or '*'}|{region or '*'}"
+    sellers, trending = (hot_answer(store, kind, place) for kind in (SELLERS, TRENDING))
+    if sellers is None or datetime.now(UTC) - sellers.published_at > FRESH:
+        return dict(panel)
+    pulse = store.get(PULSE, PULSE)
+    spans = {name: pulse.value[name] for name in ("window_s", "trend_s")} if pulse else {}
+    return {
+        "currency": None,
+        **{name: value for name, value in panel.items() if name != "missing"},
+        "top_sellers": _rows(sellers, category),
+        "trending": _rows(trending, category) if trending else [],
+        "live": spans,
+    }
+
+
+def _rows(answer: Answer, category: str) -> list[dict[str, Any]]:
+    return [{**row, "category": category or None} for row in answer.value["items"][:SHOWN]]

@@ -30,6 +30,7 @@ from serving.online import OnlineStore
 WRITE_S = 1.0
 ALIVE = timedelta(seconds=15)  # the lists are answered for so long after the last sign of life
 TITLES_S = 300.0
+HEARD_S = 1.0  # a broker that does not answer for so long is away
 _BATCH = 10_000
 _REPLY_S = 10
 
@@ -38,7 +39,11 @@ Lists = dict[str, Any]
 
 
 def run_hot_lists(
-    settings: Settings, store: OnlineStore, titles: Titles, stop: threading.Event
+    settings: Settings,
+    store: OnlineStore,
+    titles: Titles,
+    stop: threading.Event,
+    counting: Callable[[], None] = lambda: None,
 ) -> None:
     """Count clicks and purchases and write what changed each second, until told to stop.
 
@@ -47,6 +52,7 @@ def run_hot_lists(
         store: written to; the caller closes it.
         titles: item -> title, read anew every five minutes.
         stop: ends it, within a second.
+        counting: called each time that the lists were written.
 
     Raises:
         ConfigError: no broker is named.
@@ -58,10 +64,10 @@ def run_hot_lists(
             "hot lists are counted from Kafka; set source.kafka.bootstrap_servers to its brokers"
         )
     counts = HotCounts(hot.window_s, hot.trend_s, hot.keep)
-    writer = _Writer(store, titles)
+    writer = _Writer(store, titles, {"window_s": hot.window_s, "trend_s": hot.trend_s})
     consumer, behind = _begin(kafka, hot.window_s)
     try:
-        written_at = time.monotonic()
+        written_at, heard_at = time.monotonic(), datetime.now(UTC)
         while not stop.is_set():
             for message in consumer.consume(_BATCH, 0.1 if behind else 0.2):
                 _check(message, kafka)
@@ -71,7 +77,10 @@ def run_hot_lists(
                 behind.pop(_done(message, behind), None)
             if not behind and time.monotonic() - written_at >= WRITE_S:
                 written_at = time.monotonic()
-                writer.write(counts)
+                if _is_heard(consumer):
+                    heard_at = datetime.now(UTC)
+                writer.write(counts, heard_at)
+                counting()
     except KafkaException as error:
         raise _error(kafka, error) from None
     finally:
@@ -81,13 +90,14 @@ def run_hot_lists(
 class _Writer:
     """Writes lists, all of them at first: what was written in another life is gone then."""
 
-    def __init__(self, store: OnlineStore, titles: Titles) -> None:
-        self._store, self._read = store, titles
+    def __init__(self, store: OnlineStore, titles: Titles, spans: Mapping[str, float]) -> None:
+        self._store, self._read, self._spans = store, titles, spans
         self._titles: Mapping[str, str] = {}
         self._read_at = -TITLES_S
         self._begun = False
 
-    def write(self, counts: HotCounts) -> None:
+    def write(self, counts: HotCounts, heard_at: datetime) -> None:
+        """Write what changed, and when the broker was last heard: the lists are as old as that."""
         now = datetime.now(UTC)
         if time.monotonic() - self._read_at >= TITLES_S:
             self._titles, self._read_at = self._read(), time.monotonic()
@@ -103,7 +113,8 @@ class _Writer:
             elif lists:
                 self._store.update(kind, lists, at=now)
         newest = None if counts.newest == -math.inf else counts.newest
-        self._store.update(PULSE, {PULSE: {"newest": newest}}, at=now, ttl=ALIVE)
+        pulse = {"newest": newest, "heard_at": heard_at.isoformat(), **self._spans}
+        self._store.update(PULSE, {PULSE: pulse}, at=now, ttl=ALIVE)
         self._begun = True
 
     def _titled(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -141,6 +152,15 @@ def _begin(kafka: KafkaSettings, window_s: float) -> tuple[Consumer, dict[int, i
         consumer.close()
         raise _error(kafka, error) from None
     return consumer, {n: spans[n][1] for n, at in starts.items() if at < spans[n][1]}
+
+
+def _is_heard(consumer: Consumer) -> bool:
+    """The broker answers: nothing that came in is missing for longer than a moment."""
+    try:
+        consumer.get_watermark_offsets(consumer.assignment()[0], timeout=HEARD_S)
+    except KafkaException:
+        return False
+    return True
 
 
 def _newest(

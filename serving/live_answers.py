@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.errors import StoreError
 from serving import live_values as values
 from serving.leaning import CLICKED, shown
+from serving.live_values import Row
 from serving.lookup import beside
 from serving.online import Answer, OnlineStore
 
@@ -19,6 +20,33 @@ def prices(store: OnlineStore, item_id: str) -> Answer | None:
 def inventory(store: OnlineStore, item_id: str) -> Answer | None:
     """The stock of an item by region, under `levels`; None if none is known."""
     return _both(store, item_id, ("inventory", values.STOCK), "levels", values.levels)
+
+
+def prices_of(store: OnlineStore, item_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The prices by region of those of some items that have any."""
+    return _rows(store, item_ids, ("prices", values.PRICES), "prices", values.prices)
+
+
+def levels_of(store: OnlineStore, item_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The stock by region of those of some items of which any is kept."""
+    return _rows(store, item_ids, ("inventory", values.STOCK), "levels", values.levels)
+
+
+def with_live_prices(
+    store: OnlineStore, hits: Sequence[dict[str, Any]], lowest: int | None, highest: int | None
+) -> list[dict[str, Any]]:
+    """Hits of a search with the best price of any region now; without those out of bounds by it."""
+    changed = beside(store, values.PRICES, [hit["item_id"] for hit in hits])
+    now = prices_of(store, list(changed)) if changed else {}
+    told = []
+    for hit in hits:
+        if rows := now.get(hit["item_id"]):
+            cents, currency = min((row["price_cents"], row["currency"]) for row in rows)
+            if cents < (lowest or 0) or (highest is not None and cents > highest):
+                continue
+            hit = {**hit, "price_cents": cents, "currency": currency}
+        told.append(hit)
+    return told
 
 
 def recommended(
@@ -80,12 +108,24 @@ def _latest(clicks: Iterable[Any]) -> list[Any]:
     return sorted({tuple(click) for click in clicks}, reverse=True)[: values.KEPT_CLICKS]
 
 
+def _rows(
+    store: OnlineStore,
+    keys: Sequence[str],
+    kinds: tuple[str, str],
+    name: str,
+    joined: Callable[[Any, Any], list[Row]],
+) -> dict[str, list[Row]]:
+    published, live = store.get_many(kinds[0], keys), beside(store, kinds[1], keys)
+    rows = {key: answer.value[name] for key, answer in published.items()}
+    return rows | {key: joined(rows.get(key, ()), one.value) for key, one in live.items()}
+
+
 def _both(
     store: OnlineStore,
     key: str,
     kinds: tuple[str, str],
     name: str,
-    joined: Callable[[Any, Any], list[values.Row]],
+    joined: Callable[[Any, Any], list[Row]],
 ) -> Answer | None:
     published, live = store.get(kinds[0], key), beside(store, kinds[1], [key]).get(key)
     if live is None:

@@ -133,7 +133,8 @@ class LmdbStore:
             if record is None:
                 return {}
             prefix, info = self._parse(record)
-            raw = [(key, txn.get(prefix + name)) for key, name in wanted]
+            read = txn.get
+            raw = [(k, v) for k, name in wanted if (v := read(prefix + name)) is not None]
         now = encoding.now()
         return {k: a for k, v in raw if (a := encoding.answer(v, info, now)) is not None}
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from serving.live_answers import with_live_prices
 from serving.parameters import (
     CONTROL,
     ID_PATTERN,
@@ -92,7 +93,9 @@ async def search(
     """Items for some words, ordered by text and by what the customer likes, with facets.
 
     `matched` says whether the items have all the words, some of them, or (none) are what is popular
-    instead; `corrected` what was searched for in place of words that no item has.
+    instead; `corrected` what was searched for in place of words that no item has. Prices are those
+    of now, where reactions run; filters, `total` and facets are of the published index, and an item
+    whose price has since left the asked range is left out.
     """
     index = _index(request)
     highest = max_price_cents if max_price_cents < MAX_CENTS else None
@@ -104,7 +107,9 @@ async def search(
         "matched": found.matched,
         "personalised": found.is_personal,
         "total": found.total,
-        "items": found.hits,
+        "items": with_live_prices(
+            request.app.state.store, found.hits, filters.min_price_cents, filters.max_price_cents
+        ),
         "facets": found.facets,
         "suggestions": found.suggestions,
         "version": index.version,

@@ -18,6 +18,7 @@ from pipelines.settings import Settings
 from serving.api import create_app
 from serving.dashboard import Panels
 from serving.gold import Gold
+from serving.http_protocol import BoundedHttp
 from serving.online import OnlineStore
 from serving.recommender.champion import MODELS, Champion
 from serving.search_shelf import FOLDER
@@ -166,12 +167,12 @@ class _Server(uvicorn.Server):
         app: FastAPI,
         listener: socket.socket,
         announce: Callable[[str], None],
-        common: Shared | None = None,
-        worker: int = 0,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=BoundedHttp,
+                loop="uvloop",
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -1,15 +1,19 @@
 """One warm Spark session, one Kafka broker, and one golden lake that tests copy."""
 
 import json
+import os
 import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from given_gold import fill_shop, shop_lake
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 from quick_java import QUICK_JAVA
@@ -32,6 +36,11 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 
 Event = Mapping[str, Any]
 Ingest = Callable[[Settings, Sequence[Event | bytes]], None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take minutes, or one process waits for the other at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "e2e")
 
 
 @pytest.fixture(scope="session")
@@ -94,12 +103,27 @@ def take_in(spark: SparkSession) -> Ingest:
 
 @pytest.fixture(scope="session")
 def golden(
-    spark: SparkSession, broker: Kafka, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Settings, ProduceResult]:
-    """A lake of some 5,000 events of the real data, through Kafka, with all views refreshed."""
+    """A lake of some 5,000 events of the real data, through Kafka, with all views refreshed.
+
+    The processes of a run share it: the first that asks builds it, which takes a minute.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    note = shared / "golden.json"
+    with FileLock(shared / "golden.lock"):
+        if not note.exists():
+            spark, broker = map(request.getfixturevalue, ("spark", "broker"))
+            settings, sent = _build_golden(spark, broker, shared / "golden")
+            note.write_text(json.dumps([settings.model_dump(mode="json"), asdict(sent)]))
+    settings, sent = json.loads(note.read_text())
+    return Settings.model_validate(settings), ProduceResult(**sent)
+
+
+def _build_golden(spark: SparkSession, broker: Kafka, root: Path) -> tuple[Settings, ProduceResult]:
     from pipelines.sources import completejourney
 
-    root = tmp_path_factory.mktemp("golden") / "lake"
     settings = _with_broker(load_settings(overrides={**SMALL, "root": str(root)}), broker, "golden")
     open_lake(settings, create=True)
     dataset = Dataset("sample", "golden", lambda: completejourney.events(limit=5000))
@@ -116,6 +140,21 @@ def golden_lake(golden: tuple[Settings, ProduceResult], tmp_path: Path) -> Setti
     root = tmp_path / "lake"
     shutil.copytree(settings.root, root)
     return settings.model_copy(update={"root": str(root)})
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A small lake whose gold views are filled without Spark."""
+    settings = shop_lake(tmp_path_factory.mktemp("shop") / "lake")
+    fill_shop(settings)
+    return settings
+
+
+@pytest.fixture
+def shop(filled: Settings, tmp_path: Path) -> Settings:
+    """A copy of the shop that a test may change."""
+    root = shutil.copytree(filled.root, tmp_path / "lake")
+    return filled.model_copy(update={"root": str(root)})
 
 
 @pytest.fixture

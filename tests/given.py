@@ -18,6 +18,16 @@ def event(event_type: str, number: int, **fields: object) -> dict[str, Any]:
         "price_change": {"price_cents": 150, "currency": "USD"},
         "inventory_change": {"delta_quantity": 10},
         "promotion": {"placement": "display", "duration_days": 7},
+        "impression": {
+            "customer_id": "c1",
+            "attributes": {
+                "experiment": "blend",
+                "arm": "champion",
+                "model_version": "3",
+                "challenger_permille": 500,
+                "items": ["i1", "i2"],
+            },
+        },
         "item_upsert": {"title": "Milk", "brand": "Own"},
     }
     place = {} if event_type == "item_upsert" else {"region": "north"}

@@ -1,8 +1,11 @@
 """What tests do to a topic on the broker."""
 
+import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import BrokerError
@@ -24,3 +27,12 @@ def recreate_topic(settings: Settings) -> None:
             return
         except (BrokerError, KafkaException):
             assert time.monotonic() < deadline, "the topic was not created"
+
+
+def send(settings: Settings, *events: Mapping[str, Any]) -> None:
+    """Send events to the topic of a lake, by item, and wait until they are acknowledged."""
+    kafka = settings.source.kafka
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
+    for one in events:
+        producer.produce(kafka.topic, json.dumps(one).encode(), one["item_id"])
+    assert producer.flush(20) == 0

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines.io.commits import commit
+from pipelines.io.failures import SPARK_ERRORS, said
 from pipelines.io.files import table_id
 from pipelines.io.lake import table_path
 from pipelines.io.read import NOT_YET, shown_columns, version_of
@@ -80,8 +80,8 @@ def feed(spark: SparkSession, settings: Settings, name: str, first: int, last: i
             .option("endingVersion", last)
             .load(table_path(settings, name))
         )
-    except PySparkException as error:
-        raise FeedError(f"the change feed of {name}: {_cause(error)}") from None
+    except SPARK_ERRORS as error:
+        raise FeedError(f"the change feed of {name}: {said(error)}") from None
     weighed = rows.withColumn(WEIGHT, _weight())
     kept = shown_columns(weighed.drop(WEIGHT, *_FEED_COLUMNS)).columns
     return weighed.select(*kept, WEIGHT)
@@ -95,7 +95,3 @@ def no_change(rows: DataFrame) -> DataFrame:
 def _weight() -> Column:
     came = F.col("_change_type").isin("insert", "update_postimage")
     return F.when(came, F.lit(1)).otherwise(F.lit(-1))
-
-
-def _cause(error: PySparkException) -> str:
-    return str(error).splitlines()[0][:200]

@@ -1,6 +1,6 @@
 """Source -> bronze -> silver by Structured Streaming, each hop exactly once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -90,21 +90,28 @@ def ingest_continuously(
     *,
     resume: bool = False,
     note: Note = lambda _: None,
+    then: Callable[[], None] = lambda: None,
+    further: Sequence[str] = (),
 ) -> None:
     """Take in events as they arrive, until stopped or until a stream fails.
 
-    Documents are taken in and the tables maintained beside the streams; what that does and why it
+    Documents are taken in and tables maintained beside the streams; what that does and why it
     fails goes to `note`.
+
+    Args:
+        resume: see `ingest`.
+        then: called after each batch that silver has taken in.
+        further: what is maintained beside the tables that it fills.
 
     Raises:
         LakehouseError: a stream failed, or cannot start; see `ingest`.
     """
-    streams = _bronze(spark, settings, resume, note), _silver(spark, settings)
+    streams = _bronze(spark, settings, resume, note), _silver(spark, settings, then)
     bronze, silver = (s.triggered(processingTime=CONTINUOUS_INTERVAL) for s in streams)
     upkeep = maintaining(
         spark,
         settings,
-        [table.name for table in INGESTED],
+        [*(table.name for table in INGESTED), *further],
         progress=partial(_tell, note),
         failed=lambda error: note(f"maintain failed and is tried again: {str(error)[:300]}"),
     )
@@ -141,12 +148,15 @@ def _bronze(spark: SparkSession, settings: Settings, resume: bool, note: Note) -
     return Stream(exactly_once(arriving, "bronze", path, add), report)
 
 
-def _silver(spark: SparkSession, settings: Settings) -> Stream:
+def _silver(
+    spark: SparkSession, settings: Settings, then: Callable[[], None] = lambda: None
+) -> Stream:
     require_silver_checkpoint(spark, settings)
     arriving = read_stream(spark, settings, EVENTS.name, max_bytes=SILVER_BATCH_BYTES)
 
     def add(batch: DataFrame, transaction: Transaction) -> None:
         write_silver(batch, settings, transaction)
+        then()
 
     report = StreamReport(settings.state, SILVER, partial(silver_facts, spark, settings))
     return Stream(exactly_once(arriving, SILVER, checkpoint_path(settings, SILVER), add), report)

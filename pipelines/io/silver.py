@@ -92,8 +92,9 @@ class _History:
     """What earlier batches say about this one.
 
     Attributes:
-        watermark: event time that the stream has reached: the latest median of a batch so far. Of
-            a median one event with a wrong clock moves nothing, and none moves it past now.
+        watermark: event time that the stream has reached: the latest median so far of the table
+            that most events of a batch belong to. One event with a wrong clock moves it only if
+            it is as good as alone, and none moves it past now.
         is_read_again: whether bronze may have been read under another checkpoint before, and so
             under transactions that Delta does not know.
         is_replay: whether the batch comes from a quarantine, and its rows may stand there yet.
@@ -116,9 +117,13 @@ def _history(spark: SparkSession, settings: Settings, transaction: Transaction) 
 
 
 def _reached(parts: Parts, history: _History) -> datetime | None:
-    medians = [part.median for (_, outcome), part in parts.items() if outcome == VALID]
+    medians = [
+        (part.rows, part.median)
+        for (_, outcome), part in parts.items()
+        if outcome == VALID and part.median
+    ]
     now = datetime.now()  # as PySpark gives instants: naive, in the zone of this process
-    newest = max(filter(None, medians), default=None)
+    _, newest = max(medians, default=(0, None))
     return max(filter(None, (newest and min(newest, now), history.watermark)), default=None)
 
 

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from pipelines.io.changes import FeedError, identity
 from pipelines.io.conflicts import CONFLICTS, retrying
+from pipelines.io.failures import SPARK_ERRORS, is_file_gone, said
 from pipelines.io.files import bytes_of
 from pipelines.io.patch import MovedError, patch, with_positions
 from pipelines.io.read import NOT_YET, read_stored, version_of
@@ -29,6 +29,7 @@ from pipelines.views.record import Shown, log_refreshes, shown
 from pipelines.views.sources import Feeds, Sources
 from pipelines.views.strategies import Patch, UnfitError, by_groups, by_rows, by_totals
 
+FEED_GONE = "files of a source's change feed are gone, as after a VACUUM"
 _FILE_BYTES, _MOST_FILES = 32 << 20, 64  # of a view: about one for so much of its sources
 
 
@@ -113,8 +114,8 @@ def _attempt(
             raise
         except (UnfitError, FeedError) as error:
             todo = replace(todo, strategy=Strategy(FULL, str(error)))
-        except PySparkException as error:
-            reason = f"{todo.strategy.name} failed: {str(error).splitlines()[0][:200]}"
+        except SPARK_ERRORS as error:
+            reason = FEED_GONE if is_file_gone(error) else f"{todo.strategy.name}: {said(error)}"
             todo = replace(todo, strategy=Strategy(FULL, reason))
     return _recomputed(spark, settings, todo, started)
 

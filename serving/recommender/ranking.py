@@ -65,16 +65,16 @@ class Wish:
 def recommend(model: Model, history: History, wish: Wish) -> list[Pick]:
     """The items that this customer most likely buys next, the best first, ties by number."""
     taste = taste_of(model, history)
-    items = candidates(model, history, taste, _allowed(model, history, wish))
+    items = candidates(model, history, taste, allowed(model, history, wish))
     question = Question(model, history, taste, items)
     margin, liking = score(question)
     scores = probabilities(margin)
     order = np.lexsort((items, -liking, -margin))
-    chosen = _chosen(model, wish, items[order])
-    place = np.searchsorted(items, chosen)
+    best = chosen(model, wish, items[order])
+    place = np.searchsorted(items, best)
     return [
         Pick(int(item), float(scores[at]), *_reason(question, int(at)))
-        for item, at in zip(chosen, place, strict=True)
+        for item, at in zip(best, place, strict=True)
     ]
 
 
@@ -108,18 +108,19 @@ def sources(question: Question, margin: Floats) -> Floats:
     return np.column_stack([margin, question.standard(taste.linear), question.standard(taste.als)])
 
 
-def _allowed(model: Model, history: History, wish: Wish) -> NDArray[np.bool_] | None:
+def allowed(model: Model, history: History, wish: Wish) -> NDArray[np.bool_] | None:
+    """Which items may be in the list, by their numbers; None: all."""
     if wish.bought and wish.category < 0:
         return None
-    allowed = np.ones(len(model.item_ids), np.bool_)
+    passing = np.ones(len(model.item_ids), np.bool_)
     if wish.category >= 0:
-        allowed = model.category == wish.category
+        passing = model.category == wish.category
     if not wish.bought:
-        allowed[history.items] = False
-    return allowed
+        passing[history.items] = False
+    return passing
 
 
-def _chosen(model: Model, wish: Wish, ranked: Codes) -> list[int]:
+def chosen(model: Model, wish: Wish, ranked: Codes) -> list[int]:
     """The first `k` that pass, at most `per_category` of a category."""
     taken: list[int] = []
     of_category: dict[int, int] = {}

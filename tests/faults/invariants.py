@@ -14,7 +14,8 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
-EVENTS = ("purchases", "clicks", "price_changes", "inventory_changes", "promotions", "items")
+EVENTS = ("purchases", "clicks", "price_changes", "inventory_changes", "promotions", "impressions",
+          "items")  # fmt: skip
 ORIGIN = "source, source_partition, source_offset"
 # Where a row of bronze may stand, once.
 PLACES = (

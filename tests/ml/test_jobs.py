@@ -150,4 +150,4 @@ def answers(
         ).json()
         assert rising["items"]
         ready = client.get(f"{server.url}/readyz").json()
-        assert ready["champion"] == {"model": version, "refused": ""}
+        assert ready["champion"] == {"model": version, "refused": "", "experiment": None}

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import Producer
 from given import event
 from pyspark.sql import SparkSession
+from topics import send
 
 from pipelines.errors import ConfigError
 from pipelines.io.read import read
@@ -107,14 +107,6 @@ def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.002)
-
-
-def send(settings: Settings, *events: dict[str, Any]) -> None:
-    kafka = settings.source.kafka
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
-    for one in events:
-        producer.produce(kafka.topic, json.dumps(one).encode(), one["item_id"])
-    assert producer.flush(20) == 0
 
 
 def price(number: int, cents: int, **fields: object) -> dict[str, Any]:

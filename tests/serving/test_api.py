@@ -34,6 +34,8 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
             "items": RECOMMENDED["items"][:3],
             "fallback": False,
             "model_version": "v-recommendations",
+            "experiment": None,
+            "arm": None,
         },
     ),
     (
@@ -44,6 +46,8 @@ ANSWERS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
             "items": POPULAR["items"][:10],
             "fallback": True,
             "model_version": "v-popular",
+            "experiment": None,
+            "arm": None,
         },
     ),
     (

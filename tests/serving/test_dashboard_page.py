@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from given_gold import NEWEST, fill_shop, put, refusal, sale, shop_lake
+from given_gold import NEWEST, put, refusal, sale, shop_lake
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shop import KINDS, publish
 
@@ -38,19 +38,6 @@ def browser() -> Iterator[Browser]:
         )
         yield started
         started.close()
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = shop_lake(tmp_path_factory.mktemp("shop") / "lake")
-    fill_shop(settings)
-    return settings
-
-
-@pytest.fixture
-def shop(filled: Settings, tmp_path: Path) -> Settings:
-    root = shutil.copytree(filled.root, tmp_path / "lake")
-    return filled.model_copy(update={"root": str(root)})
 
 
 @pytest.fixture

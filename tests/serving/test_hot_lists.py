@@ -4,7 +4,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ import httpx
 import pytest
 from confluent_kafka import Producer
 from given import event
+from quick_java import QUICK_JAVA
 from shop import KINDS, SELLER, publish
 
 from pipelines.errors import ConfigError
 from pipelines.settings import Settings, load_settings
+from pipelines.sources.broker import LocalBroker
 from pipelines.sources.connection import Kafka
 from pipelines.sources.topic import ensure_topic
 from serving import hot_lists
+from serving.hot_answers import PULSE, SELLERS, TRENDING
 from serving.hot_lists import run_hot_lists
 from serving.lmdb_store import LmdbStore
 from serving.online import OnlineStore
@@ -122,6 +125,48 @@ def test_what_was_published_holds_while_nothing_counts(
         until(lambda: sold(client) == {"i9": 2})
         assert sold(client, "?category=FRZN%20FRUITS/VEG") == published
     until(lambda: sold(client) == published)
+
+
+def test_while_the_broker_is_away_the_lists_say_how_old_they_are(
+    shop: tuple[LmdbStore, httpx.Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, client = shop
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
+    with ExitStack() as until_done:
+        with LocalBroker(tmp_path / "state") as broker:
+            given = {"source.kafka.bootstrap_servers": broker.bootstrap_servers}
+            away = load_settings(overrides={**given, "root": str(tmp_path)})
+            ensure_topic(broker.bootstrap_servers, away.source.kafka.topic, 1)
+            send(away, [bought(1, "i9")])
+            until_done.enter_context(counting(away, store))
+            until(lambda: sold(client) == {"i9": 2})
+        heard = client.get("/v1/top-sellers").json()["as_of"]
+        until(lambda: int(client.get("/v1/top-sellers").headers["age"]) >= 3)
+        answer = client.get("/v1/top-sellers").json()
+        assert (answer["version"], answer["items"][0]["item_id"]) == ("live", "i9")
+        late = datetime.fromisoformat(answer["as_of"]) - datetime.fromisoformat(heard)
+        assert late < timedelta(seconds=2)
+
+
+def test_the_dashboard_shows_hot_lists_while_they_are_fresh(
+    shop: tuple[LmdbStore, httpx.Client],
+) -> None:
+    store, client = shop
+    now, row = datetime.now(UTC), {"item_id": "i1", "title": "Oat milk", "units": 7}
+    lists = {"*|*": {"items": [row]}, "DAIRY|north": {"items": [{**row, "units": 3}]}}
+    for kind in (SELLERS, TRENDING):
+        store.publish(kind, lists.items(), version="live", published_at=now)
+
+    def units(age: timedelta, query: str = "") -> int | None:
+        heard = {"heard_at": (now - age).isoformat(), "window_s": 86400, "trend_s": 3600}
+        store.update(PULSE, {PULSE: heard}, at=datetime.now(UTC), ttl=timedelta(seconds=15))
+        shown = client.get(f"/v1/dashboard/items{query}").json()
+        return shown["top_sellers"][0]["units"] if "live" in shown else None
+
+    assert units(timedelta()) == 7
+    assert units(timedelta(), "?category=DAIRY&region=north") == 3
+    assert units(timedelta(), "?category=SNACKS") is None
+    assert units(timedelta(minutes=2)) is None
 
 
 def test_no_broker_is_told_in_one_line(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from given_search import ITEMS, small_index
 from shop import AT, assert_problem
 
+from serving.live_values import PRICES, with_price
 from serving.lmdb_store import LmdbStore
 from serving.search_api import SearchAnswer, Suggestions
 from serving.search_shelf import ENTRY, FOLDER, KIND
 from serving.server import BackgroundServer
+from serving.times import microseconds
 
 
 class Shelf:
@@ -156,3 +158,23 @@ def test_an_index_that_differs_from_its_digest_leaves_the_last_good_one(
     while search(client, q="milk")["version"] != better and time.monotonic() < until:
         pass
     assert search(client, q="milk")["version"] == better
+
+
+def test_hits_have_the_price_of_now(shelf: tuple[Shelf, httpx.Client]) -> None:
+    made, client = shelf
+    made.publish("first")
+    row = {"price_cents": 110, "currency": "USD", "changed_at": "2026-01-01T00:00:00Z"}
+    both = [{"region": region, **row} for region in ("north", "south")]
+    made.store.publish("prices", [("c2", {"prices": both})], version="1", published_at=AT)
+    now = with_price(None, "north", (microseconds(AT), "e1"), 95, "USD")
+    made.store.update(PRICES, {"c2": now}, at=AT)
+
+    def prices(**asked: Any) -> dict[str, int]:
+        items = search(client, q="chocolate bar", **asked)["items"]
+        return {item["item_id"]: item["price_cents"] for item in items}
+
+    assert prices() == {"c1": 120, "c2": 95}
+    assert prices(min_price_cents=100) == {"c1": 120}
+    dearer = with_price(now, "north", (microseconds(AT) + 1, "e2"), 200, "USD")
+    made.store.update(PRICES, {"c2": dearer}, at=AT)
+    assert prices() == {"c1": 120, "c2": 110}  # the best of both regions, as in the index

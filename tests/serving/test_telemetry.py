@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from shop import KINDS, publish
+from shop import KINDS, assert_problem, publish
 
 from serving.lmdb_store import LmdbStore
 from serving.server import BackgroundServer
@@ -44,7 +44,8 @@ def test_requests_are_counted_by_route_however_many_paths_there_are(
     for number in range(30):
         measured.get(f"/v1/prices/i{number}")
         measured.get(f"/made-up/{number}")
-        measured.request(f"ODD{number}", "/healthz")
+        measured.request("PURGE", "/healthz")
+        assert_problem(measured.request(f"ODD{number}", "/healthz"), 400, "BAD_REQUEST")
     found = scraped(measured)
     requests = {key[1:]: n for key, n in found.items() if key[0] == "lakehouse_http_requests_total"}
     assert requests == {

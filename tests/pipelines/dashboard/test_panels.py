@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from given_gold import NEWEST, WEEK, fill_shop, put, refusal, sale, shop_lake
+from given_gold import NEWEST, WEEK, put, refusal, sale, shop_lake
 from pyspark.sql import SparkSession
 
 from pipelines.dashboard import tables
@@ -22,20 +22,6 @@ from pipelines.streams import StreamState, save_stream
 ALL = {"category": "", "region": "", "currency": "", "hours": 168}
 EVERY = ("sales", "items", "stock", "prices", "quality", "customers", "live", "runs")
 Show = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = shop_lake(tmp_path_factory.mktemp("shop") / "lake")
-    fill_shop(settings)
-    return settings
-
-
-@pytest.fixture
-def shop(filled: Settings, tmp_path: Path) -> Settings:
-    """A copy of the shop that a test may change."""
-    root = shutil.copytree(filled.root, tmp_path / "lake")
-    return filled.model_copy(update={"root": str(root)})
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ from pyspark.sql import functions as F
 
 import pipelines.views.refresh as engine
 from pipelines.errors import LakeError, RegistryError, ViewError
+from pipelines.io.lake import table_path
+from pipelines.io.layout import layout_session
 from pipelines.io.read import NOT_YET, read, version_of
 from pipelines.io.write import write
 from pipelines.registry import VIEWS
 from pipelines.settings import Settings
 from pipelines.silver.price_changes import PRICE_CHANGES
 from pipelines.view import View, load_view
-from pipelines.views.choose import Strategy
+from pipelines.views.choose import FULL, Strategy
 from pipelines.views.prepare import plan
 from pipelines.views.record import shown
 from pipelines.views.refresh import refresh
@@ -59,7 +61,7 @@ def test_refresh_leaves_alone_what_has_not_changed(
         view.name: ("none", "up to date") for view in VIEWS
     }
     assert {view.name: version_of(spark, golden_lake, view.name) for view in VIEWS} == before
-    assert all(result.rows > 0 for result in results)
+    assert [r.view for r in results if not r.rows] == ["gold.experiment_results"]
 
 
 def test_changed_source_is_shown_and_only_where_it_is_read(
@@ -104,6 +106,22 @@ def test_refresh_in_full_recomputes_only_the_named_view(
         "full",
         "asked for",
     )
+
+
+def test_feed_whose_files_were_deleted_is_named_and_the_view_recomputed(
+    spark: SparkSession, golden_lake: Settings, another_price: int
+) -> None:
+    assert another_price
+    name = CURRENT_PRICES.name
+    refresh(spark, golden_lake, [name])
+    prices = f"delta.`{table_path(golden_lake, PRICE_CHANGES.name)}`"
+    spark.sql(f"DELETE FROM {prices} WHERE item_id = 'new'").collect()
+    own = layout_session(spark, golden_lake, 0)
+    own.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    own.sql(f"VACUUM {prices} RETAIN 0 HOURS").collect()
+    (result,) = refresh(spark, golden_lake, [name])
+    assert (result.strategy, result.reason) == (FULL, engine.FEED_GONE)
+    assert read(spark, golden_lake, name).where("item_id = 'new'").count() == 0
 
 
 def test_edited_sql_rebuilds_the_view_and_its_columns(

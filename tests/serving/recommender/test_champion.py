@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from given_model import AT, HISTORY, release, some_model
 
+from serving.live_values import PRICES, STOCK, with_price
 from serving.lmdb_store import LmdbStore
 from serving.recommender.champion import Champion, history_of
 from serving.server import BackgroundServer
+from serving.times import microseconds
 
 
 @pytest.fixture
@@ -119,3 +121,26 @@ def test_items_without_a_category_do_not_stand_for_all(store: LmdbStore, tmp_pat
         assert httpx.get(url + "&category=*").json()["items"] == everything
     codes = [model.code_of[item["item_id"]] for item in everything]
     assert len(everything) == 20 and len({int(model.category[code]) for code in codes}) > 1
+
+
+def test_price_and_stock_are_asked_of_what_reactions_have_learned(
+    store: LmdbStore, tmp_path: Path
+) -> None:
+    release(store, tmp_path, "1", seed=1)
+    url = "/v1/recommendations/c1?k=20&region=north"
+    with BackgroundServer(store, champion=Champion(store, tmp_path)) as server:
+        everything = [item["item_id"] for item in httpx.get(server.url + url).json()["items"]]
+        cheap, dear, *_ = everything
+        price = {"region": "north", "currency": "USD", "changed_at": "2017-12-01T00:00:00Z"}
+        level = {"region": "north", "changed_at": "2017-12-01T00:00:00Z"}
+        prices = [(item, {"prices": [price | {"price_cents": 500}]}) for item in everything]
+        levels = [(item, {"levels": [level | {"quantity": 2}]}) for item in everything]
+        store.publish("prices", prices, version="1", published_at=AT)
+        store.publish("inventory", levels, version="1", published_at=AT)
+        at = microseconds(AT)
+        store.update(PRICES, {cheap: with_price(None, "north", (at, "e1"), 90, "USD")}, at=AT)
+        store.update(STOCK, {dear: {"moves": [(at, "e2", "north", -2, 0)]}}, at=AT)
+        found = httpx.get(server.url + url + "&max_price_cents=100").json()["items"]
+        assert [item["item_id"] for item in found] == [cheap]
+        found = httpx.get(server.url + url + "&in_stock=true").json()["items"]
+        assert dear not in [item["item_id"] for item in found] and len(found) > 10
