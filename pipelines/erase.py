@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from ml.search_forget import forget_tastes
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import ConfigError, LakeError
+from pipelines.io.answers import forget_answers
 from pipelines.io.erase_history import forget_history, purge, require_no_reader
 from pipelines.io.erase_rows import PERSONAL, erase_rows
 from pipelines.io.erase_state import forget_in_state, remaining
@@ -91,11 +92,12 @@ def erase(
         catch_up(spark, settings, lambda _stage, _rows: None)
     found = dict(erase_rows(spark, settings, ids))
     progress("views and old versions")
-    _forget_versions(spark, settings)
+    found["bytes of old versions"] = _forget_versions(spark, settings)
     progress("sources and state")
     found["files that landed"] = forget_landed(settings, ids)
     found["bytes of our own broker"] = forget_topics(settings, _read_up_to(spark, settings))
     found["online store"] = _forget_answers(settings, ids, found)
+    found["kept answers"] = forget_answers(settings.state)
     found["API keys"] = revoke_customers(settings.api_keys, ids)
     found["files of the state folder"] = forget_in_state(settings, ids)
     if left := remaining(settings, ids):
@@ -108,23 +110,26 @@ def erase(
     return Erased(len(ids), found, _out_of_reach(settings, ids), seconds)
 
 
-def _forget_versions(spark: SparkSession, settings: Settings) -> None:
+def _forget_versions(spark: SparkSession, settings: Settings) -> int:
     """Views follow, then nothing older than what is shown now is left of what named someone.
 
+    Returns the bytes that are gone.
+
     The views are refreshed by the change feeds, and at the end once more to show the commits of
-    `purge`, after which the feeds go. Those that may name a person are written anew in between:
-    of a row that went, their files may hold the bytes, marked as deleted, and REORG commits nothing
+    `purge`, after which the feeds go. Those that may name a person are written anew instead: of a
+    row that went, their files may hold the bytes, marked as deleted, and REORG commits nothing
     where no row would be left of a file.
     """
     there = [view for view in VIEWS if exists(spark, settings, view.name)]
     views = _personal(there)
     personal = [*(table.name for table in PERSONAL), *views]
-    refresh(spark, settings, views=there)
+    if others := [view.name for view in there if view.name not in views]:
+        refresh(spark, settings, others, views=there)
     if views:
         refresh(spark, settings, views, views=there, full=True)
     purge(spark, settings, personal)
     refresh(spark, settings, views=there)
-    forget_history(spark, settings, personal)
+    return forget_history(spark, settings, personal)
 
 
 def _personal(views: Iterable[View]) -> list[str]:
@@ -161,6 +166,10 @@ def _out_of_reach(settings: Settings, ids: tuple[str, ...]) -> list[str]:
         found.append(f"Kinesis stream {source.kinesis.stream}")
     if "://" in source.files.path or "://" in settings.root:
         found.append(f"files that landed in {settings.in_lake(source.files.path)}")
+    if (settings.state / "reactions" / "outbox.db").exists():
+        found.append("what webhooks were told, and the topics of reactions of a broker elsewhere")
+    if settings.model.tracking_uri:
+        found.append("the MLflow server that model.tracking_uri names")
     if settings.online.kind == "redis":
         found.append("the dumps and logs that Redis keeps on its own disk")
     if any(len(who) < TELLING for who in ids):

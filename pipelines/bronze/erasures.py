@@ -2,6 +2,9 @@
 
 from pipelines.table import Table, Upsert
 
+# What a commit says of itself that changed rows of bronze; no other may.
+ERASURE = "erasure"
+
 ERASURES = Table(
     name="bronze.erasures",
     comment="One row per erased person: what is sent of them later comes in as nobody's.",

@@ -86,6 +86,14 @@ def answer(
     return made
 
 
+def forget_answers(state: Path) -> int:
+    """Delete every answer that is kept; returns how many there were."""
+    files = list((state / _FOLDER).glob("*"))
+    for file in files:
+        file.unlink(missing_ok=True)
+    return len(files)
+
+
 def quickly(settings: Settings, sql: str, *, limit: int = 1_000_000) -> pa.Table:
     """The answer without Spark and without the cache.
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from pipelines.bronze.erasures import ERASURE
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import SourceError
+from pipelines.io.commits import commit
 from pipelines.io.files import applied, names_in, text_of
 from pipelines.io.lake import checkpoint_path
-from pipelines.io.read import exists, read
+from pipelines.io.read import exists, read, version_of
 from pipelines.settings import Settings
 from pipelines.silver.batches import BATCHES
 from pipelines.sources.stream import source_name
@@ -99,13 +101,16 @@ def require_silver_checkpoint(spark: SparkSession, settings: Settings) -> None:
     Without one silver reads bronze anew and adds only what it lacks.
 
     Raises:
-        SourceError: the checkpoint is damaged or foreign.
+        SourceError: the checkpoint is damaged or foreign, or rows of bronze were changed since.
     """
     path = checkpoint_path(settings, SILVER)
     numbers = _numbers(spark, path)
     go_on = "delete that folder and run again: silver reads bronze anew and adds what it lacks"
     if numbers.begun or numbers.done:
         _require_sound(spark, settings, SILVER, path, BATCHES.name, numbers, go_on)
+    if numbers.begun:
+        reached = text_of(spark, f"{path}/offsets/{numbers.begun[-1]}")
+        _require_rows_stand(spark, settings, reached, go_on)
 
 
 def holds_events_of(spark: SparkSession, settings: Settings) -> bool:
@@ -146,6 +151,22 @@ def _require_sound(
             f"{stage}: the checkpoint {path} is of another lake or another time: it is at batch "
             f"{numbers.begun[-1]}, {stands}; {go_on}"
         )
+
+
+def _require_rows_stand(spark: SparkSession, settings: Settings, reached: str, go_on: str) -> None:
+    """Refuse to pass over a commit that changed rows of bronze, unless `erase` made it."""
+    try:
+        offset = json.loads(reached.splitlines()[-1])
+        first = offset["reservoirVersion"] + bool(offset["isStartingVersion"])
+    except (ValueError, LookupError, TypeError):
+        return  # an offset that cannot be read Spark refuses itself
+    for version in range(first, version_of(spark, settings, EVENTS.name) + 1):
+        found = commit(spark, settings, EVENTS.name, version)
+        if found and found.removes and found.info.get("userMetadata") != ERASURE:
+            raise SourceError(
+                f"silver: version {version} of {EVENTS.name} changed or deleted rows that stood, "
+                f"which only `lakehouse erase` may, and silver would not know; {go_on}"
+            )
 
 
 def _numbers(spark: SparkSession, path: str) -> Numbers:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.bronze.events import EVENTS
 from pipelines.errors import LockedError
-from pipelines.io.files import forget_log, table_files
+from pipelines.io.files import bytes_on_storage, forget_log, table_files
 from pipelines.io.lake import table_path
 from pipelines.io.layout import layout_session
 from pipelines.io.leases import leases
@@ -50,21 +50,29 @@ def purge(spark: SparkSession, settings: Settings, names: Iterable[str]) -> None
     in_parallel(spark, (partial(one, name) for name in names if exists(spark, settings, name)))
 
 
-def forget_history(spark: SparkSession, settings: Settings, names: Iterable[str]) -> None:
+def forget_history(spark: SparkSession, settings: Settings, names: Iterable[str]) -> int:
     """Delete every file that the tables do not show now, change feeds too, and their older log.
 
     Bronze keeps its log: the stream to silver goes on from there.
+
+    Returns:
+        The bytes that are gone.
 
     Raises:
         LockedError: someone reads an old version.
     """
 
+    freed: list[int] = []
+
     def one(name: str) -> None:
+        before = bytes_on_storage(spark, settings, name)
         session = layout_session(spark, settings)
         session.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
         require_no_reader(settings)
         session.sql(f"VACUUM delta.`{table_path(settings, name)}` RETAIN 0 HOURS").collect()
         if name != EVENTS.name:
             forget_log(spark, settings, name)
+        freed.append(before - bytes_on_storage(spark, settings, name))
 
     in_parallel(spark, (partial(one, name) for name in names if exists(spark, settings, name)))
+    return max(0, sum(freed))  # a checkpoint of the log may outweigh a little

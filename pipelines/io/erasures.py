@@ -12,7 +12,7 @@ from pyspark.sql import Column, SparkSession
 
 from pipelines.bronze.erasures import ERASURES
 from pipelines.errors import ConfigError, LakeError
-from pipelines.io.read import read, schema_of
+from pipelines.io.read import exists, read, schema_of
 from pipelines.io.write import write
 from pipelines.scrub import without_erased
 from pipelines.settings import Settings
@@ -76,16 +76,16 @@ def _make(file: Path) -> None:
 def door(spark: SparkSession, settings: Settings) -> Callable[[Column], Column]:
     """What the bytes of events pass on their way in: those of erased people lose the person.
 
-    Nothing is done to them while nobody is erased. The list is read once, for the lifetime of a
-    stream: nobody is erased while one runs.
+    While nobody is erased nothing is done to them, and no job is run. The list is read once, for
+    the lifetime of a stream: nobody is erased while one runs.
 
     Raises:
         ConfigError: the key of the list is gone.
         LakeError: the list was made with another key.
     """
-    listed = read(spark, settings, ERASURES.name).select("digest", "key_id").collect()
-    if not listed:
+    if not exists(spark, settings, ERASURES.name):
         return lambda payload: payload
+    listed = read(spark, settings, ERASURES.name).select("digest", "key_id").collect()
     key = erasure_key(settings)
     require_key(key, {row["key_id"] for row in listed})
     digests = tuple(sorted(row["digest"] for row in listed))

@@ -71,8 +71,8 @@ def shown_columns(rows: DataFrame) -> DataFrame:
 def read_stream(spark: SparkSession, settings: Settings, name: str, *, max_bytes: str) -> DataFrame:
     """A table's rows in the order of its commits, bounded per batch.
 
-    Commits that change rows which stand already are passed over: `erase` makes them, and has
-    changed what was read of these rows itself.
+    Commits that change rows which stand already are passed over, whole: `erase` makes them, and
+    has changed what was read of these rows itself. Whatever adds rows only is read.
     """
     return (
         spark.readStream.format("delta")

@@ -41,12 +41,17 @@ def silver_facts(spark: SparkSession, settings: Settings, offset: str) -> Facts:
 
 
 def _rows_after(spark: SparkSession, settings: Settings, version: int, index: int) -> Iterator[int]:
-    """Rows of each file that was added to bronze after the file at `index` of a version."""
+    """Rows of each file that was added to bronze after the file at `index` of a version.
+
+    Those of a commit of `erase`, which replaces files, are passed over as by the stream.
+    """
     for number in count(version):
         log = text_of(spark, f"{table_path(settings, EVENTS.name)}/_delta_log/{number:020}.json")
         if not log:
             return
-        added = [json.loads(line).get("add") for line in log.splitlines()]
-        files = [add for add in added if add and add["dataChange"]]
+        actions = [json.loads(line) for line in log.splitlines()]
+        if any(action.get("remove", {}).get("dataChange") for action in actions):
+            continue
+        files = [a["add"] for a in actions if "add" in a and a["add"]["dataChange"]]
         for add in files[index + 1 :] if number == version else files:
             yield json.loads(add["stats"])["numRecords"]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -155,22 +154,13 @@ def remove(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str
     Raises:
         ConflictError: other writers' commits spoiled it at every attempt.
     """
-    merge = partial(_merge, rows, settings, table, tuple(keys))
-
-    def delete() -> None:
-        merge().whenMatchedDelete().execute()
-
-    retrying(delete, settings.maintain.attempts, table.name, only_rewrites=True)
+    _change(rows, settings, table, keys, lambda merge: merge.whenMatchedDelete())
 
 
 def amend(rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]) -> None:
     """Give those rows of a table that have the keys of `rows` its values; see `remove`."""
-    merge = partial(_merge, rows, settings, table, tuple(keys))
-
-    def change() -> None:
-        merge().whenMatchedUpdate(set={c: F.col(f"s.{c}") for c in rows.columns}).execute()
-
-    retrying(change, settings.maintain.attempts, table.name, only_rewrites=True)
+    values = {name: F.col(f"s.{name}") for name in rows.columns}
+    _change(rows, settings, table, keys, lambda merge: merge.whenMatchedUpdate(set=values))
 
 
 def in_parallel(spark: SparkSession, writes: Iterable[Callable[[], None]]) -> None:
@@ -221,14 +211,12 @@ def _upsert(
     An OPTIMIZE that ends meanwhile spoils it, unlike an append.
     """
     spark = df.sparkSession
-    merge = partial(_merge, df, settings, table, strategy.keys)
 
-    def upsert() -> None:
-        merge().whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    def upsert(merge: DeltaMergeBuilder) -> DeltaMergeBuilder:
+        return merge.whenMatchedUpdateAll().whenNotMatchedInsertAll()
 
-    attempts = settings.maintain.attempts
     if transaction is None:
-        retrying(upsert, attempts, table.name, only_rewrites=True)
+        _change(df, settings, table, strategy.keys, upsert)
         return
     keys = {
         "spark.databricks.delta.write.txnAppId": transaction.application,
@@ -237,15 +225,24 @@ def _upsert(
     for key, value in keys.items():
         spark.conf.set(key, value)
     try:
-        retrying(upsert, attempts, table.name, only_rewrites=True)
+        _change(df, settings, table, strategy.keys, upsert)
     finally:
         for key in keys:
             spark.conf.unset(key)
 
 
-def _merge(
-    rows: DataFrame, settings: Settings, table: Table, keys: Iterable[str]
-) -> DeltaMergeBuilder:
+def _change(
+    rows: DataFrame,
+    settings: Settings,
+    table: Table,
+    keys: Iterable[str],
+    how: Callable[[DeltaMergeBuilder], DeltaMergeBuilder],
+) -> None:
+    """Merge, as `how` says; again after a commit that only rewrote files."""
     same_key = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-    target = DeltaTable.forPath(rows.sparkSession, table_path(settings, table.name))
-    return target.alias("t").merge(rows.alias("s"), same_key)
+
+    def change() -> None:
+        target = DeltaTable.forPath(rows.sparkSession, table_path(settings, table.name))
+        how(target.alias("t").merge(rows.alias("s"), same_key)).execute()
+
+    retrying(change, settings.maintain.attempts, table.name, only_rewrites=True)

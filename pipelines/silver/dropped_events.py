@@ -8,7 +8,7 @@ DROPPED_EVENTS = Table(
     schema=f"""
         event_id   STRING NOT NULL COMMENT 'of the event',
         table_name STRING NOT NULL COMMENT 'where it would stand',
-        reason     STRING NOT NULL COMMENT 'duplicate (sent twice) or superseded (newer row won)',
+        reason     STRING NOT NULL COMMENT 'duplicate, superseded (a newer row won) or erased',
         {ORIGIN_SCHEMA}
     """,
 )
