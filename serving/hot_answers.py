@@ -36,8 +36,8 @@ def with_hot_lists(
         return dict(panel)
     trending = _counted(store, pulse, TRENDING, place)
     return {
-        "currency": None,
         **{name: value for name, value in panel.items() if name != "missing"},
+        "currency": None,  # no revenue is counted
         "top_sellers": _rows(sellers, category),
         "trending": _rows(trending, category) if trending else [],
         "live": {name: pulse.value[name] for name in ("window_s", "trend_s")},
