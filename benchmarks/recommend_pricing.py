@@ -26,7 +26,8 @@ from ml.pricing_predict import (
     forecast,
     regular,
 )
-from pipelines.settings import PricingSettings, Settings
+from pipelines.settings import Settings
+from pipelines.settings_sections import PricingSettings
 from pipelines.sources.completejourney_data import Journey
 from pipelines.sources.completejourney_json import category_name
 from pipelines.sources.completejourney_promotions import promotions

@@ -32,7 +32,7 @@ from ml.items import know
 from ml.linear import linear_model
 from ml.recommend import recommend_all
 from ml.train import fit, lesson
-from pipelines.settings import ModelSettings
+from pipelines.settings_sections import ModelSettings
 from serving.recommender.ranking import Wish
 
 ALS_GRID = [

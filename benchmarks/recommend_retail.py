@@ -30,7 +30,7 @@ from benchmarks.recommend_quality import Figures, figures
 from ml.features import lines
 from ml.recommend import recommend_all
 from ml.train import train
-from pipelines.settings import ModelSettings
+from pipelines.settings_sections import ModelSettings
 from pipelines.sources.completejourney_data import Journey
 from serving.recommender.ranking import Wish
 

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from ml.features import histories, item_statistics, pairs, region_shares, visits
 from ml.linear import linear_model
 from pipelines.errors import ModelError
-from pipelines.settings import ModelSettings
+from pipelines.settings_sections import ModelSettings
 from serving.recommender.features import FEATURES
 from serving.recommender.model import STATISTICS, Codes, Floats, Model
 

@@ -22,7 +22,8 @@ from pipelines.gold.elasticities import ELASTICITIES
 from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
 from pipelines.io.read import last_metadata, read, version_of
 from pipelines.io.write import write
-from pipelines.settings import PricingSettings, Settings
+from pipelines.settings import Settings
+from pipelines.settings_sections import PricingSettings
 from pipelines.silver.items import ITEMS
 from pipelines.silver.promotions import PROMOTIONS
 from pipelines.silver.purchases import PURCHASES

@@ -25,7 +25,7 @@ from ml.pricing_fit import (
 )
 from ml.pricing_pool import Common, common, deviations, pooled
 from pipelines.errors import ModelError
-from pipelines.settings import PricingSettings
+from pipelines.settings_sections import PricingSettings
 
 RECENT = 13  # weeks of units that are kept with an item
 ITEM_ROWS = """

@@ -12,7 +12,7 @@ from ml.pricing_model import Demand
 from ml.pricing_suggest import Advice, advise, places_of
 from pipelines.gold.elasticities import ELASTICITIES
 from pipelines.gold.price_suggestions import PRICE_SUGGESTIONS
-from pipelines.settings import PricingSettings
+from pipelines.settings_sections import PricingSettings
 
 Z90 = 1.645  # a normal distribution holds 90 % within so many standard deviations
 RECENT_DAYS = 56  # of sales that an item's regions share its demand by

@@ -9,7 +9,7 @@ import pyarrow as pa
 from scipy.stats import norm
 
 from ml.pricing_fit import Floats, Ints
-from pipelines.settings import PricingSettings
+from pipelines.settings_sections import PricingSettings
 
 Bools = npt.NDArray[np.bool_]
 

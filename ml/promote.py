@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.settings import PromotionSettings
+from pipelines.settings_sections import PromotionSettings
 
 RESAMPLES = 2000
 

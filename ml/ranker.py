@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from ml.batches import histories_of
 from ml.items import FEATURE_NAMES, Known
 from pipelines.errors import ModelError
-from pipelines.settings import ModelSettings
+from pipelines.settings_sections import ModelSettings
 from serving.recommender.candidates import candidates, taste_of
 from serving.recommender.features import Question, features
 from serving.recommender.model import Codes, Floats, Model

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from ml.search_fit import Rank, fit, judge, mean_rank, only, wishes
 from ml.search_index import Material, write_index
 from ml.search_taste import popularity, queries, tastes
-from pipelines.settings import SearchSettings
+from pipelines.settings_sections import SearchSettings
 from serving.search import SearchIndex
 from serving.search_ranking import FEATURES, TEXT_AND_POPULARITY, Floats, Ints
 

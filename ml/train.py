@@ -13,7 +13,7 @@ from ml.blend import choose
 from ml.features import before, bought_between, moments
 from ml.items import Known, know
 from ml.ranker import askers, examples, fit_ranker, ranker_arrays
-from pipelines.settings import ModelSettings
+from pipelines.settings_sections import ModelSettings
 from serving.recommender.model import Model
 
 _APART = 4  # of so many customers one is kept from the ranker, to choose the blend on

@@ -18,14 +18,8 @@ def hot_answer(store: OnlineStore, kind: str, place: str) -> Answer | None:
 
     None where nothing counts just now, or nothing was counted there: what was published holds.
     """
-    try:
-        pulse = store.get(PULSE, PULSE)
-        found = store.get(kind, place) if pulse else None
-    except StoreError:  # what was published may still be answered from the last good copy
-        return None
-    if pulse is None or found is None or not found.value["items"]:
-        return None
-    return replace(found, published_at=datetime.fromisoformat(pulse.value["heard_at"]))
+    pulse = _get(store, PULSE, PULSE)
+    return _counted(store, pulse, kind, place) if pulse else None
 
 
 def with_hot_lists(
@@ -36,18 +30,32 @@ def with_hot_lists(
     `live` then says over how many seconds they are counted.
     """
     place = f"{category or '*'}|{region or '*'}"
-    sellers, trending = (hot_answer(store, kind, place) for kind in (SELLERS, TRENDING))
-    if sellers is None or datetime.now(UTC) - sellers.published_at > FRESH:
+    pulse = _get(store, PULSE, PULSE)
+    sellers = _counted(store, pulse, SELLERS, place) if pulse else None
+    if pulse is None or sellers is None or datetime.now(UTC) - sellers.published_at > FRESH:
         return dict(panel)
-    pulse = store.get(PULSE, PULSE)
-    spans = {name: pulse.value[name] for name in ("window_s", "trend_s")} if pulse else {}
+    trending = _counted(store, pulse, TRENDING, place)
     return {
-        "currency": None,
         **{name: value for name, value in panel.items() if name != "missing"},
+        "currency": None,  # no revenue is counted
         "top_sellers": _rows(sellers, category),
         "trending": _rows(trending, category) if trending else [],
-        "live": spans,
+        "live": {name: pulse.value[name] for name in ("window_s", "trend_s")},
     }
+
+
+def _counted(store: OnlineStore, pulse: Answer, kind: str, place: str) -> Answer | None:
+    found = _get(store, kind, place)
+    if found is None or not found.value["items"]:
+        return None
+    return replace(found, published_at=datetime.fromisoformat(pulse.value["heard_at"]))
+
+
+def _get(store: OnlineStore, kind: str, key: str) -> Answer | None:
+    try:
+        return store.get(kind, key)
+    except StoreError:  # what was published may still be answered from the last good copy
+        return None
 
 
 def _rows(answer: Answer, category: str) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ from confluent_kafka import (
 )
 
 from pipelines.errors import BrokerError, ConfigError
-from pipelines.settings import KafkaSettings, Settings
+from pipelines.settings import Settings
+from pipelines.settings_sections import KafkaSettings
 from pipelines.sources.topic import end_offsets, ensure_topic, first_offsets
 from serving.hot_answers import PULSE, SELLERS, TRENDING
 from serving.hot_counts import HotCounts, HotEvent, hot_event

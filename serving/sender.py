@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pipelines.errors import BrokerError
-from pipelines.settings import KafkaSettings
+from pipelines.settings_sections import KafkaSettings
 
 ACKNOWLEDGED_S = 10
 RECONNECT_S = 5.0

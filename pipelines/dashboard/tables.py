@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import LakeError
-from pipelines.io.quick import Snapshot, bind, snapshot
+from pipelines.io.quick import Snapshot, bind, connect, snapshot
 from pipelines.io.quick_types import Refused
 from pipelines.settings import Settings
 
@@ -114,8 +114,7 @@ class Tables:
 
 
 def _ask(sql: str, values: dict[str, object], tables: Iterable[tuple[str, Snapshot]]) -> list[Row]:
-    with duckdb.connect(config={"threads": 1}) as connection:  # the API answers on these cores too
-        connection.execute("SET TimeZone = 'UTC'")
+    with connect(threads=1) as connection:  # the API answers on these cores too
         for name, table in tables:
             further = {column: kind for column, kind in _FURTHER.items() if column in table.columns}
             bind(connection, name, table, further)

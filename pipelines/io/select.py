@@ -6,7 +6,7 @@ from sqlglot import exp
 from pipelines.errors import QueryError, ViewError
 from pipelines.io.granted import check_granted
 from pipelines.registry import NAMES
-from pipelines.settings import QuerySettings
+from pipelines.settings_sections import QuerySettings
 from pipelines.view import parse_select
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from pipelines.settings import DocumentsSettings
+from pipelines.settings_sections import DocumentsSettings
 from pipelines.sources.document_text import Content, read_document
 from pipelines.sources.limited import Limited, LimitError
 

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.settings import FilesSettings
+from pipelines.settings_sections import FilesSettings
 from pipelines.sources.files_csv import csv_events
 from pipelines.sources.files_parquet import parquet_events
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.settings import KafkaSettings
+from pipelines.settings_sections import KafkaSettings
 
 
 def kafka_events(

@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from pipelines.settings import KinesisSettings
+from pipelines.settings_sections import KinesisSettings
 from pipelines.sources.kinesis_api import Kinesis
 from pipelines.sources.kinesis_source import KinesisSource
 

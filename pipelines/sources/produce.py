@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.errors import BrokerError
-from pipelines.settings import KafkaSettings
+from pipelines.settings_sections import KafkaSettings
 from pipelines.sources.ledger import Ledger, begin, complete, completed, locked
 from pipelines.sources.topic import end_offsets, ensure_topic
 

@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.errors import BrokerError, SourceError
-from pipelines.settings import KafkaSettings, Settings
+from pipelines.settings import Settings
+from pipelines.settings_sections import KafkaSettings
 from pipelines.sources.files import file_events
 from pipelines.sources.kafka import kafka_events
 from pipelines.sources.kinesis import kinesis_events, require_stream

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from shop import KINDS, publish
 
 from pipelines.dashboard.panels import Panels
 from pipelines.settings import Settings
+from serving.hot_answers import PULSE, SELLERS, TRENDING
 from serving.keys import KeyRing, add_key
 from serving.lmdb_store import LmdbStore
+from serving.online import OnlineStore
 from serving.server import BackgroundServer
 from serving.shared import Shared
 
@@ -40,15 +43,32 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+def _count_just_now(store: OnlineStore, heard_at: datetime) -> None:
+    """As `lakehouse hot-lists` leaves it in the store: one item, and when the broker was heard."""
+    counted = {"item_id": "i9", "title": "Fresh figs", "units": 41, "event_count": 60,
+               "usual_count": 2.5, "score": 9.5}  # fmt: skip
+    for kind in (SELLERS, TRENDING):
+        store.publish(kind, [("*|*", {"items": [counted]})], version="live", published_at=heard_at)
+    heard = {"heard_at": heard_at.isoformat(), "window_s": 86_400, "trend_s": 3600}
+    store.update(PULSE, {PULSE: heard}, at=heard_at, ttl=timedelta(hours=1))
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Serves a lake with a small online store beside it; returns the URL."""
     with ExitStack() as until_done:
 
-        def run(settings: Settings, *kinds: str, common: Shared | None = None) -> str:
+        def run(
+            settings: Settings,
+            *kinds: str,
+            common: Shared | None = None,
+            counted_until: datetime | None = None,
+        ) -> str:
             store = LmdbStore(tmp_path / "online")
             until_done.callback(store.close)
             publish(store, *kinds)
+            if counted_until:
+                _count_just_now(store, counted_until)
             panels = Panels(settings, lambda: [RUN])
             background = BackgroundServer(store, panels=panels, common=common)
             return until_done.enter_context(background).url
@@ -132,6 +152,24 @@ def test_the_screen_shows_what_gold_holds_and_what_happens_next(
     expect(page.locator("#regions-body tbody tr")).to_have_count(3)
     put(shop, QUARANTINE, [refusal(9, b"{", "malformed_json")])
     expect(page.locator("#quality-body")).to_contain_text("malformed json", timeout=15_000)
+
+
+@pytest.mark.parametrize("age_s", [0, 300])
+def test_hot_lists_stand_in_for_gold_while_they_are_fresh(
+    shop: Settings, serve: Serve, visit: Open, age_s: int
+) -> None:
+    heard_at = datetime.now(UTC) - timedelta(seconds=age_s)
+    page = visit(serve(shop, *KINDS, counted_until=heard_at))
+    sellers, trending = (page.locator(f"#{place}-body") for place in ("sellers", "trending"))
+    expect(sellers.locator("tbody tr")).to_have_count(5 if age_s else 1)
+    if age_s:
+        expect(sellers).not_to_contain_text("Just now")
+        return
+    expect(sellers).to_contain_text("Just now: over the last 24 h.")
+    expect(sellers.locator("tbody tr")).to_have_text(["Fresh figsi941"])
+    expect(trending).to_contain_text("Just now: the last 1 h, beside the usual of that time.")
+    expect(trending.locator("tbody tr")).to_have_text(["Fresh figsi9602.5▲ 9.5"])
+    expect(page.locator("#top-sellers .about")).to_be_hidden()
 
 
 def test_filters_change_every_panel_and_stand_in_the_address(

@@ -10,7 +10,8 @@ from pipelines.errors import QueryError
 from pipelines.io.query import bound
 from pipelines.io.select import parse_query
 from pipelines.registry import VIEWS
-from pipelines.settings import QuerySettings, load_settings
+from pipelines.settings import load_settings
+from pipelines.settings_sections import QuerySettings
 
 ALL = load_settings().query
 HERE = Path(__file__).parent

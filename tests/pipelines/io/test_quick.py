@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.io.lake import open_lake, table_path
 from pipelines.io.query import query
-from pipelines.io.quick import quick, snapshot
+from pipelines.io.quick import connect, quick, snapshot
 from pipelines.io.quick_types import Refused
 from pipelines.io.read import schema_of
 from pipelines.io.select import parse_query
@@ -128,6 +128,17 @@ def test_duckdb_answers_as_spark_does(spark: SparkSession, odd_lake: Settings, s
     sql = named(sql)
     expected = told(by_spark(spark, odd_lake, sql), sql)
     assert told(by_duckdb(odd_lake, sql), sql) == expected
+
+
+def test_no_group_is_lost_beside_an_empty_table() -> None:
+    with connect() as connection:
+        connection.sql("CREATE TABLE p AS SELECT range % 3 AS item, range % 4 AS n FROM range(12)")
+        connection.sql("CREATE TABLE i (item BIGINT, category TEXT, weight BIGINT)")
+        grouped = connection.sql(
+            "SELECT category, SUM(n) FROM p LEFT JOIN i ON p.item = i.item AND i.weight > 1 "
+            "GROUP BY category HAVING SUM(n) > 3"
+        )
+        assert grouped.fetchall() == [(None, 18)]
 
 
 @pytest.mark.parametrize("sql", APART)

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from pipelines.errors import BrokerError, LockedError, SourceError
-from pipelines.settings import KafkaSettings
+from pipelines.settings_sections import KafkaSettings
 from pipelines.sources import ledger, topic
 from pipelines.sources import produce as module
 from pipelines.sources.broker import LocalBroker
@@ -29,7 +29,7 @@ Row = tuple[int, int, bytes]
 CRASHING = """
 import sys
 from pathlib import Path
-from pipelines.settings import KafkaSettings
+from pipelines.settings_sections import KafkaSettings
 from pipelines.sources.produce import produce
 def events():
     for i in range(5000):

@@ -16,12 +16,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import sqlglot
 from pyspark.sql import DataFrame, SparkSession
 
 from pipelines.io.lake import open_lake, table_path
 from pipelines.io.layout import layout_session
+from pipelines.io.quick import connect
 from pipelines.io.read import read
 from pipelines.io.write import PROPERTIES
 from pipelines.settings import Settings
@@ -129,13 +129,12 @@ class History:
                 self._same(view, stored, self._by_duckdb(view, known.sources), "DuckDB")
 
     def _by_duckdb(self, view: View, sources: dict[str, int]) -> Counter[tuple[Any, ...]]:
-        connection = duckdb.connect()
+        connection = connect()
         for name in table_names(parse_select(view.sql, view.name)):
             rows = read(self.spark, self.settings, name, version=sources[name])
             arrived = rows.toArrow()  # noqa: F841 - DuckDB finds it by its name
             layer, noun = name.split(".")
             connection.sql(f"CREATE SCHEMA IF NOT EXISTS {layer}")
-            connection.sql("SET TimeZone = 'UTC'")
             connection.sql(f"CREATE TABLE {layer}.{noun} AS SELECT * FROM arrived")
         (text,) = sqlglot.transpile(view.sql, read="spark", write="spark", comments=False)
         for ours, theirs in _IN_DUCKDB.items():
