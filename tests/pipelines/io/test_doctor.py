@@ -169,11 +169,13 @@ def test_a_file_that_was_cut_short_is_named(sound: Settings) -> None:
     assert wrong(sound).problem == f"not of the size that the log gives: {victim.name}"
 
 
-def with_checksums(settings: Settings, name: str) -> Path:
+def with_checksums(settings: Settings, name: str, *of_the_feed: str) -> Path:
     """A file with checksums in its pages, as Spark writes them, added to a table."""
     table = DeltaTable(table_path(settings, name))
     file = Path(table_path(settings, name)) / "checked.parquet"
     rows = pa.table({"n": pa.array(range(5000), pa.int64())})
+    for column in of_the_feed:
+        rows = rows.append_column(column, pa.nulls(len(rows), pa.string()))
     pq.write_table(rows, file, write_page_checksum=True, use_dictionary=False)
     added = AddAction(file.name, file.stat().st_size, {}, 0, True, "{}")
     table.create_write_transaction([added], "append", table.schema(), [])
@@ -197,6 +199,11 @@ def test_no_flipped_bit_is_silent(sound: Settings) -> None:
         else:
             assert pq.read_table(file).equals(rows)  # the bit meant nothing
     assert detected > 50
+
+
+def test_columns_that_a_merge_leaves_in_a_file_are_no_damage(sound: Settings) -> None:
+    with_checksums(sound, SOURCE, "_change_type", "__is_cdc")
+    assert not [one for one in examine(sound, reads_all=True).findings if not one.is_note]
 
 
 def test_a_log_that_lost_a_file_differs_from_its_checksum(sound: Settings) -> None:
