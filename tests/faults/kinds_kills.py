@@ -1,4 +1,4 @@
-"""F1 to F9: `kill -9` of process and JVM at each step of a batch and of a refresh, and lost responses."""
+"""F1 to F9: `kill -9` at each step of a batch and of a refresh, and lost responses of commits."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +30,9 @@ def killed(
     stage.check(f"{kind} {what}")
 
 
-def _each_batch(stage: Stage, kind: str, when: str, seen: Callable[[Stage, Stream], object]) -> None:
+def _each_batch(
+    stage: Stage, kind: str, when: str, seen: Callable[[Stage, Stream], object]
+) -> None:
     """Kills in the first and in a later batch of both streams."""
     ready(stage)
     for stream, nth in ((stage.bronze, 1), (stage.bronze, 2), (stage.silver, 1)):

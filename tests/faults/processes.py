@@ -53,9 +53,7 @@ def make_project(folder: Path, overlay: Mapping[str, Any]) -> Path:
     return folder
 
 
-def overlay(
-    servers: str, topic: str, redis_url: str = "", batch: int = 700
-) -> dict[str, Any]:
+def overlay(servers: str, topic: str, redis_url: str = "", batch: int = 700) -> dict[str, Any]:
     """Settings of a small machine; batches of so many events, upkeep every second."""
     conf = {
         "spark.sql.adaptive.enabled": "false",

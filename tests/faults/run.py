@@ -17,7 +17,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 from confluent_kafka.admin import AdminClient, NewTopic
 from mutants import caught, model_holds
 from processes import make_project, overlay
@@ -75,8 +76,8 @@ def main() -> int:
 def staged(folder: Path, broker: LocalBroker, tally: Tally, *, seed: int, events: int) -> Stage:
     """A stage on this broker, its topic empty and its lake not yet there."""
     servers = broker.bootstrap_servers
-    made = AdminClient({"bootstrap.servers": servers}).create_topics([NewTopic(TOPIC, PARTITIONS)])
-    made[TOPIC].result(30)
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(30)
     size = max(100, min(1000, events // SLICES))
     project = make_project(folder / "project", overlay(servers, TOPIC, batch=size * 7 // 10))
     return Stage(folder, project, TOPIC, servers, seed, tally, size, events, broker)
