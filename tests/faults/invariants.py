@@ -27,27 +27,42 @@ PLACES = (
 )
 
 
+def sizes(table: DeltaTable) -> dict[str, int]:
+    """Live files -> bytes, by the log."""
+    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    return {unquote(one["path"]): one["size_bytes"] for one in actions}
+
+
 @dataclass
 class Lake:
-    """The tables of a lake as views of a DuckDB connection, `layer__noun`."""
+    """The tables of a lake, all or some, as views of a DuckDB connection, `layer__noun`."""
 
     root: Path
     connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.connection.execute("SET TimeZone = 'UTC'")
         self.tables: dict[str, DeltaTable] = {}
         for log in sorted(self.root.glob("*/*/_delta_log")):
             name = f"{log.parent.parent.name}.{log.parent.name}"
-            self.tables[name] = DeltaTable(str(log.parent))
+            if not self.only or name in self.only:
+                self.tables[name] = DeltaTable(str(log.parent))
 
     def open(self) -> None:
         """Make the tables' rows known to DuckDB; needs all their files."""
         for name, table in self.tables.items():
             self._show(name, self.root / name.replace(".", "/"), table)
 
+    def show_version(self, name: str, version: int) -> str:
+        """Make the rows of an older version known; under which name."""
+        folder = self.root / name.replace(".", "/")
+        view = f"{name.replace('.', '__')}__{version}"
+        self._show(view, folder, DeltaTable(str(folder), version=version))
+        return view
+
     def _show(self, name: str, folder: Path, table: DeltaTable) -> None:
-        files = [str(folder / path) for path in self.sizes(name)]
+        files = [str(folder / path) for path in sizes(table)]
         view = name.replace(".", "__")
         if not files:
             return
@@ -62,15 +77,15 @@ class Lake:
         self.connection.register(f"{view}__gone", hidden)
         names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         self.connection.execute(
-            f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{names}], filename = 'its_file', "
-            f"file_row_number = true, union_by_name = true) AS f ANTI JOIN {view}__gone AS g "
+            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM read_parquet([{names}], "
+            "filename = 'its_file', file_row_number = true, union_by_name = true) AS f "
+            f"ANTI JOIN {view}__gone AS g "
             "ON f.its_file = g.file AND f.file_row_number = g.row"
         )
 
     def sizes(self, name: str) -> dict[str, int]:
         """Live files -> bytes, by the log."""
-        actions = pa.table(self.tables[name].get_add_actions(flatten=True)).to_pylist()
-        return {unquote(one["path"]): one["size_bytes"] for one in actions}
+        return sizes(self.tables[name])
 
     def has(self, name: str) -> bool:
         return name in self.tables and bool(self.sizes(name))

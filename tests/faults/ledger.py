@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from invariants import EVENTS, PLACES, Lake, i8_files_are_there
+from invariants import EVENTS, PLACES, Lake
 
 _COLUMNS = {
     "sending": "BIGINT",
@@ -175,15 +175,3 @@ def i5_stock_is_what_moved(lake: Lake) -> Iterator[str]:
     missing, extra = lake.differ(ledger, held)
     if missing or extra:
         yield f"I5: stock of {max(missing, extra)} items is not what was received less sold"
-
-
-def held_against(root: Path, ledger: Path, *, late_may_stand: bool = False) -> list[str]:
-    """Bronze and silver against the ledger, files against logs."""
-    lake = Lake(root)
-    if found := list(i8_files_are_there(lake)):
-        return found
-    lake.open()
-    open_ledger(lake, ledger)
-    found += i1_bronze_is_the_ledger(lake)
-    found += i2_each_row_stands_where_it_must(lake, late_may_stand=late_may_stand)
-    return found

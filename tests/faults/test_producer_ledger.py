@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from invariants import Lake
-from ledger import drift_of_money, held_against, i5_stock_is_what_moved, open_ledger
+from ledger import drift_of_money, i5_stock_is_what_moved, open_ledger
+from stage import held_against
 from workload import Message, messages
 
 SENT = list(messages(17, 0, 1300))
