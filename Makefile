@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --retries 2 --time
 		{ echo "the packages could not be installed (see .venv/pip.log); connect to the network and run make again" >&2; exit 1; }
 	@touch $@
 
-.PHONY: install demo test faults lint audit sbom fmt lock bench-freshness bench-ingest bench-layout bench-maintain bench-recommend bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
+.PHONY: install demo test faults damage lint audit sbom fmt lock bench-freshness bench-ingest bench-layout bench-maintain bench-recommend bench-serve bench-small-files bench-surge bench-views bench-workflows conformance prove-views help
 
 install: .venv/installed  ## make .venv from the hash-pinned lock
 
@@ -22,8 +22,11 @@ demo: .venv/installed  ## run the main job on a year of real purchases (ARGS="--
 test: .venv/installed  ## run every test, in two processes
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-faults: .venv/installed  ## the model of the protocol, its mutants, and damaged files of a copy of a lake (ARGS="--root lake --seed 17 --faults 60")
+faults: .venv/installed  ## faults injected into real processes, then all invariants and mutants (ARGS="--kinds F1,F13,mutants --seed 17" for less)
 	$(BIN)/python tests/faults/run.py $(ARGS)
+
+damage: .venv/installed  ## damaged files of a copy of a lake: found, harmless or silent (ARGS="--root lake --seed 17 --faults 60")
+	$(BIN)/python tests/faults/damage.py $(ARGS)
 
 lint: .venv/installed  ## style, types and import direction
 	$(BIN)/ruff check .

@@ -21,13 +21,13 @@ def bronze_without_transaction() -> None:
     _around(ingest, "write", lambda whole: lambda *a, transaction, **k: whole(*a, **k))
 
 
-def payload_trimmed() -> None:
+def payload_with_a_space_more() -> None:
     from pyspark.sql import functions as F
 
     from pipelines.io import ingest
 
-    trimmed = F.expr("encode(trim(decode(payload, 'UTF-8')), 'UTF-8')")
-    _around(ingest, "events", lambda whole: lambda rows: whole(rows).withColumn("payload", trimmed))
+    longer = F.expr("concat(payload, X'20')")
+    _around(ingest, "events", lambda whole: lambda rows: whole(rows).withColumn("payload", longer))
 
 
 def tombstones_left_out() -> None:
@@ -144,7 +144,7 @@ def refresh_not_noted() -> None:
 
 MUTANTS: dict[str, Callable[[], None]] = {
     "no transaction in bronze": bronze_without_transaction,
-    "payload trimmed": payload_trimmed,
+    "a payload with a space more": payload_with_a_space_more,
     "tombstones left out": tombstones_left_out,
     "cleanup after a lost response": cleanup_after_lost_response,
     "repetitions kept": repetitions_kept,

@@ -1,146 +1,142 @@
-"""`make faults`: the protocol's model with its mutants, and damage to the files of a real lake.
+"""`make faults`: faults of every kind, injected into real processes, and what must hold after them.
 
-One seed picks the file, the place in it and the kind of damage. Each is injected into a copy of
-the lake, counted as fired if the file differs, and then found by `doctor --deep`, or harmless,
-which is to say that every table gives the same rows, or silent, which fails the run.
+One broker, one topic with a producer that keeps a ledger, one lake. Each kind of fault is injected
+while a slice of the events is taken in, counted as fired by what the disk shows of it, and followed
+by a recovery and by the invariants. At the end the rest of the events goes in, every view is
+refreshed, and everything is held against the ledger and against gold recomputed in DuckDB. Then
+the mutants: the program with one rule broken, each of which the invariants must catch.
 """
 
 import argparse
-import os
+import importlib
 import shutil
-import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields, replace
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
-import duckdb
-
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
-from invariants import Lake
-from model import GUARDED, Protocol, explore
+from confluent_kafka.admin import AdminClient, NewTopic
+from damage import damage
+from mutants import caught, model_holds
+from processes import make_project, overlay
+from report import Tally
+from stage import Stage, everything
 
-from pipelines.io.doctor import examine
-from pipelines.settings import Settings, load_settings
+from pipelines.sources.broker import LocalBroker
 
-KINDS = ("a flipped bit", "a torn file", "a file that is gone")
-PARTS = ("bronze", "silver", "gold", "_checkpoints")
-
-
-def mutants_caught() -> tuple[int, int, int]:
-    """States of the model, mutants, and those that were caught.
-
-    Raises:
-        AssertionError: the protocol itself fails.
-    """
-    whole = explore(Protocol())
-    if whole.said:
-        raise AssertionError(f"{whole.said}: {' -> '.join(whole.path)}")
-    rules = [one.name for one in fields(Protocol)]
-    off = [{rule, GUARDED.get(rule, rule)} for rule in rules]
-    caught = sum(bool(explore(replace(Protocol(), **dict.fromkeys(o, False))).said) for o in off)
-    return whole.states, len(rules), caught
+TOPIC, PARTITIONS = "retail-events", 2
+F12, DAMAGED = "F12", 60  # damage to files comes last, when nobody writes any more
+SLICES = 50  # that the events are sent in, of at most 1,000 while faults are injected
 
 
-def fingerprints(root: Path) -> dict[str, tuple[object, ...]]:
-    """Of every table the number of its rows and a sum over them that any changed value changes."""
-    lake = Lake(root)
-    lake.open()
-    found = {}
-    for name in lake.tables:
-        if lake.has(name):
-            view = name.replace(".", "__")
-            sql = (
-                "SELECT count(*), sum(CAST(hash(CAST(COLUMNS(* EXCLUDE (its_file, file_row_number))"
-                f" AS VARCHAR)) AS HUGEINT)) FROM {view}"
-            )
-            found[name] = lake.ask(sql)[0]
-    return found
-
-
-def victims(root: Path) -> list[Path]:
-    """Files whose damage must not pass: live data, the newest commits, the checkpoints."""
-    lake = Lake(root)
-    found = [root / n.replace(".", "/") / path for n in lake.tables for path in lake.sizes(n)]
-    for name, table in lake.tables.items():
-        log = root / name.replace(".", "/") / "_delta_log"
-        found += [f for f in log.glob("*.json") if f.name == f"{table.version():020}.json"]
-    for part in ("offsets", "commits"):
-        found += [f for f in root.glob(f"_checkpoints/*/{part}/*") if f.name.isdigit()]
-    found += root.glob("_checkpoints/*/metadata")
-    return sorted(file for file in found if file.stat().st_size)
-
-
-@contextmanager
-def damaged(file: Path, kind: str, draw: Random) -> Iterator[bool]:
-    """The file with damage; whether it differs. The copy shares its files, so it is replaced."""
-    whole = file.read_bytes()
-    torn = bytearray(whole)
-    if kind == "a flipped bit":
-        torn[draw.randrange(len(torn))] ^= 1 << draw.randrange(8)
-    elif kind == "a torn file":
-        del torn[draw.randrange(len(torn)) :]
-    aside = file.with_name(f"{file.name}.aside")
-    file.replace(aside)
-    try:
-        if kind != "a file that is gone":
-            file.write_bytes(torn)
-        yield not file.exists() or file.read_bytes() != whole
-    finally:
-        aside.replace(file)
-
-
-def outcome(settings: Settings, before: dict[str, tuple[object, ...]]) -> str:
-    if not examine(settings, reads_all=True).is_sound:
-        return "detected"
-    try:
-        return "harmless" if fingerprints(Path(settings.root)) == before else "silent"
-    except duckdb.Error:
-        return "detected"
+def kinds() -> dict[str, Callable[[Stage], None]]:
+    """Every kind of the modules beside this one, F1 first."""
+    found: dict[str, Callable[[Stage], None]] = {}
+    for file in sorted(Path(__file__).parent.glob("kinds_*.py")):
+        found |= importlib.import_module(file.stem).KINDS
+    return dict(sorted(found.items(), key=lambda one: (len(one[0]), one[0])))
 
 
 def main() -> int:
-    """Run; 0 only if everything fired and nothing was silent."""
+    """Run; 0 only if all that was injected fired and nothing is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", default="lake", help="a lake that nobody writes to; it is copied")
+    parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=17)
-    parser.add_argument("--faults", type=int, default=60)
+    parser.add_argument("--kinds", default="", help="such as F1,F12,mutants; all by default")
+    parser.add_argument("--minutes", type=float, default=30, help="after which no kind is begun")
+    parser.add_argument("--keep", action="store_true", help="leave the folder, and say where")
     given = parser.parse_args()
-    states, rules, caught = mutants_caught()
-    draw, counts, seconds, fired = Random(given.seed), Counter[str](), [], 0
-    with tempfile.TemporaryDirectory(prefix="faults-", dir=Path(given.root).parent) as scratch:
-        root = Path(scratch) / "lake"
-        for part in PARTS:
-            if (Path(given.root) / part).is_dir():
-                shutil.copytree(Path(given.root) / part, root / part, copy_function=os.link)
-        (root / "_state").mkdir()
-        shutil.copy(Path(given.root) / "_state" / "lake.json", root / "_state")
-        settings, before, files = load_settings(overrides={"root": str(root)}), {}, victims(root)
-        before = fingerprints(root)
-        for number in range(given.faults):
-            kind, file = KINDS[number % len(KINDS)], draw.choice(files)
-            with damaged(file, kind, draw) as has_fired:
-                begun = time.monotonic()
-                found = outcome(settings, before)
-                seconds.append(time.monotonic() - begun)
-            fired += has_fired
-            counts[found] += 1
-            if found == "silent":
-                sys.stdout.write(f"silent: {kind} in {file.relative_to(root)}\n")
-    p95 = sorted(seconds)[int(len(seconds) * 0.95)]
-    sys.stdout.write(
-        f"faults: {len(KINDS)} kinds, {given.faults} injected, {fired} fired | "
-        f"detected {counts['detected']}, harmless {counts['harmless']} | "
-        f"silent corruptions {counts['silent']}/{given.faults} | model {states:,} states, "
-        f"mutants {caught}/{rules} caught | found in p50 {statistics.median(seconds):.2f} s "
-        f"p95 {p95:.2f} s | seed {given.seed}\n"
-    )
-    return 0 if fired == given.faults and not counts["silent"] and caught == rules else 1
+    known = {**kinds(), F12: files_damaged}
+    wanted = [one for one in given.kinds.split(",") if one]
+    if unknown := [one for one in wanted if one not in (*known, "mutants")]:
+        parser.error(f"no kind {', '.join(unknown)}; there are {', '.join([*known, 'mutants'])}")
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    tally = Tally()
+    try:
+        with LocalBroker(folder) as broker:
+            stage = staged(folder, broker, tally, seed=given.seed, events=given.events)
+            try:
+                run(stage, [k for k in known if not wanted or k in wanted], known, given.minutes)
+                if not wanted or "mutants" in wanted:
+                    caught(stage)
+            finally:
+                stage.worker.close()
+                if stage.broker and stage.broker is not broker:
+                    stage.broker.__exit__(None, None, None)
+    finally:
+        if given.keep:
+            tally.say(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.write(tally.last_line(given.seed) + "\n")
+    return 0 if tally.is_good else 1
+
+
+def staged(folder: Path, broker: LocalBroker, tally: Tally, *, seed: int, events: int) -> Stage:
+    """A stage on this broker, its topic empty and its lake not yet there."""
+    servers = broker.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(30)
+    size = max(100, min(1000, events // SLICES))
+    project = make_project(folder / "project", overlay(servers, TOPIC, batch=size * 7 // 10))
+    return Stage(folder, project, TOPIC, servers, seed, tally, size, events, broker)
+
+
+def run(
+    stage: Stage,
+    chosen: list[str],
+    known: dict[str, Callable[[Stage], None]],
+    minutes: float,
+) -> None:
+    """Kind after kind, then all that is left of the events, and everything that must hold."""
+    tally = stage.tally
+    states, rules = model_holds(tally)
+    tally.say(f"model of the protocol: {states:,} states, {rules} rules, each of them needed")
+    if not chosen:
+        return
+    damages = F12 in chosen
+    chosen = [kind for kind in chosen if kind != F12]
+    with stage.reader():
+        for kind in chosen:
+            if time.monotonic() - tally.started > minutes * 60:
+                tally.found([f"no time was left for {kind}"], "the clock")
+                continue
+            try:
+                known[kind](stage)
+            except Exception:
+                tally.found([f"{kind} ended early: {traceback.format_exc()[-1500:]}"], kind)
+        conclude(stage)
+    if damages:
+        files_damaged(stage)
+
+
+def files_damaged(stage: Stage) -> None:
+    """F12: bits flipped, files torn or gone, in a copy of the lake as it is now."""
+    found = damage(stage.root, stage.seed, DAMAGED)
+    stage.tally.injected[F12] += found.injected
+    stage.tally.fired[F12] += found.fired
+    stage.tally.damage = [len(found.silent), found.injected]
+    stage.tally.found(found.silent, F12)
+    stage.tally.say(f"{F12} {found.fired} files damaged: {dict(found.outcomes)}")
+
+
+def conclude(stage: Stage) -> None:
+    """The rest of the events in large batches, every view, and all invariants."""
+    stage.worker.run("!mend")
+    stage.send(max(stage.events - stage.sent, 0) or 1)
+    for command in (("ingest",), ("refresh",)):
+        done = stage.worker.run(*command, root=stage.root)
+        if done.code:
+            stage.tally.found([f"{command[0]} failed: {done.err[-600:]}"], "all faults")
+    held = everything(stage.root, stage.ledger, stage.seen)
+    stage.tally.found(held.broken, "all faults")
+    stage.tally.drift += held.drift
+    stage.tally.views = [held.views, held.of]
+    stage.tally.events, stage.tally.runs = stage.sent, stage.tally.runs + 1
 
 
 if __name__ == "__main__":
